@@ -1,0 +1,1 @@
+//! The `cluster-config` crate; its parts follow.

@@ -1,0 +1,1 @@
+//! The `imap-wire` crate; its parts follow.

@@ -1,0 +1,1 @@
+//! The `mail-message` crate; its parts follow.

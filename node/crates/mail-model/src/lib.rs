@@ -1,0 +1,1 @@
+//! The `mail-model` crate; its parts follow.

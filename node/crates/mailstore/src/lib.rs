@@ -1,0 +1,1 @@
+//! The `mailstore` crate; its parts follow.

@@ -1,0 +1,1 @@
+//! The `pop3-wire` crate; its parts follow.

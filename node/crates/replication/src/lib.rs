@@ -1,0 +1,1 @@
+//! The `replication` crate; its parts follow.

@@ -1,0 +1,1 @@
+//! The `shelf` crate; its parts follow.

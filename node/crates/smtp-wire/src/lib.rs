@@ -1,0 +1,1 @@
+//! The `smtp-wire` crate; its parts follow.

@@ -1,0 +1,1 @@
+//! The `node` crate; its parts follow.
