@@ -131,15 +131,15 @@ impl Core {
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Queues an operation. The caller holds the replica's lock, which gives the order; so an operation that cannot be
-    /// queued is handed back for its callback to be run without it.
-    pub(crate) fn enqueue(&self, queued: Queued) -> Result<(), (Queued, ShelfError)> {
+    /// Queues an operation. The caller holds the replica's lock, which gives the order; so the callback of an
+    /// operation that cannot be queued is handed back, to be run without the lock.
+    pub(crate) fn enqueue(&self, queued: Queued) -> Result<(), (Option<Done>, ShelfError)> {
         if let Err(error) = self.check() {
-            return Err((queued, error));
+            return Err((queued.done, error));
         }
         let mut inbox = self.inbox();
         if inbox.closing {
-            return Err((queued, self.closed("queue write")));
+            return Err((queued.done, self.closed("queue write")));
         }
         if inbox.queue.bytes() > QUEUE_BYTES_MAX {
             let error = ShelfError::new(
@@ -148,7 +148,7 @@ impl Core {
                 "queue write",
                 "too much waits for the disk",
             );
-            return Err((queued, error));
+            return Err((queued.done, error));
         }
         let waiting = Waiting {
             bytes: queued.op.bytes(),
@@ -181,9 +181,10 @@ impl Core {
     pub(crate) fn pump(&self) -> bool {
         let Some(pending) = &self.inline else { return false };
         let written = std::mem::take(&mut *pending.lock().unwrap_or_else(PoisonError::into_inner));
-        let Some(sequence) = written.last().map(|last| last.sequence) else {
+        if written.iter().all(|one| one.done.is_empty()) {
             return false;
-        };
+        }
+        let sequence = written.last().map_or(0, |last| last.sequence);
         let bytes = written.iter().map(|one| one.bytes).sum();
         let done = written.into_iter().flat_map(|one| one.done).collect();
         self.settle(Written { done, sequence, bytes });

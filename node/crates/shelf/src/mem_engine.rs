@@ -18,6 +18,7 @@ use crate::engine::{Batch, BatchOp, Column, Engine, EngineSnapshot, KeyRange, Ro
 use crate::error::{ErrorClass, ShelfError, ShelfLabel};
 
 type Rows = BTreeMap<Vec<u8>, Bytes>;
+type Row<'r> = (&'r Vec<u8>, &'r Bytes);
 type Columns = [Arc<Rows>; Column::ALL.len()];
 
 /// What a crash leaves of the batches that were written and not synced.
@@ -296,10 +297,10 @@ struct MemSnapshot {
 }
 
 impl MemSnapshot {
-    fn rows(&self, column: Column, range: &KeyRange) -> Result<Option<Vec<(&Vec<u8>, &Bytes)>>, ShelfError> {
+    fn rows(&self, column: Column, range: &KeyRange) -> Result<Vec<Row<'_>>, ShelfError> {
         let medium = self.engine.readable()?;
         let to = match &range.to {
-            Some(to) if *to <= range.from => return Ok(None),
+            Some(to) if *to <= range.from => return Ok(Vec::new()),
             Some(to) => Bound::Excluded(to.clone()),
             None => Bound::Unbounded,
         };
@@ -310,7 +311,7 @@ impl MemSnapshot {
                 self.engine.check(&medium, column, key)?;
             }
         }
-        Ok(Some(rows))
+        Ok(rows)
     }
 }
 
@@ -327,17 +328,17 @@ impl EngineSnapshot for MemSnapshot {
 
     fn scan(&self, column: Column, range: &KeyRange, visit: &mut RowVisitor<'_>) -> Result<(), ShelfError> {
         // The rows are taken before any is visited: the visitor may read the shelf again.
-        visit_all(self.rows(column, range)?.into_iter().flatten(), visit);
+        visit_all(self.rows(column, range)?.into_iter(), visit);
         Ok(())
     }
 
     fn scan_reverse(&self, column: Column, range: &KeyRange, visit: &mut RowVisitor<'_>) -> Result<(), ShelfError> {
-        visit_all(self.rows(column, range)?.into_iter().flatten().rev(), visit);
+        visit_all(self.rows(column, range)?.into_iter().rev(), visit);
         Ok(())
     }
 }
 
-fn visit_all<'r>(rows: impl Iterator<Item = (&'r Vec<u8>, &'r Bytes)>, visit: &mut RowVisitor<'_>) {
+fn visit_all<'r>(rows: impl Iterator<Item = Row<'r>>, visit: &mut RowVisitor<'_>) {
     for (key, value) in rows {
         if let ControlFlow::Break(()) = visit(key, value) {
             break;

@@ -9,9 +9,11 @@ use shelf::{
     Batch, Crash, Done, ErrorClass, KeyRange, LogEntry, MemDisk, MemFaults, ReplicaStore, Shelf, ShelfError, StateTxn,
 };
 
+type Outcome = (&'static str, Result<(), ShelfError>);
+
 /// Collects what callbacks are told.
 #[derive(Clone, Default)]
-struct Told(Arc<Mutex<Vec<(&'static str, Result<(), ShelfError>)>>>);
+struct Told(Arc<Mutex<Vec<Outcome>>>);
 
 impl Told {
     fn done(&self, name: &'static str) -> Done {
