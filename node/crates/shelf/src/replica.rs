@@ -257,10 +257,7 @@ impl ReplicaStore {
                         op,
                         done,
                     };
-                    self.core
-                        .enqueue(queued)
-                        .err()
-                        .map(|(queued, error)| (queued.done, error))
+                    self.core.enqueue(queued).err()
                 }
                 Err(detail) => {
                     let detail = format!("replica {}: {detail}", self.replica.id.0);
