@@ -53,6 +53,16 @@ pub const MEMTABLE_BYTES_MAX: usize = 256 << 20;
 /// Live write-ahead log of one shelf: bounds the time that reopening takes.
 pub const WAL_BYTES_MAX: u64 = 256 << 20;
 
+/// Size at which RocksDB starts a new blob file: what garbage collection rewrites at a time.
+pub const BLOB_FILE_BYTES: u64 = 256 << 20;
+/// Files that RocksDB keeps open per shelf.
+pub const OPEN_FILES_MAX: i32 = 1_024;
+/// Flushes and compactions that one shelf may run at once. RocksDB gives a quarter of them to flushes.
+pub const BACKGROUND_JOBS: i32 = 4;
+/// See [`BACKGROUND_JOBS`].
+pub const BACKGROUND_FLUSHES: i32 = 1;
+
+const _: () = assert!(BACKGROUND_FLUSHES * 4 == BACKGROUND_JOBS);
 const _: () = assert!(PIECE_BYTES.is_power_of_two() && PIECE_BYTES >= 1024);
 const _: () = assert!(PIECE_BYTES + PIECE_OVERHEAD_MAX <= BLOB_BYTES_MAX);
 const _: () = assert!(HEAD_BYTES_MAX + BLOB_BYTES_MAX <= COMMIT_BYTES_MAX);
