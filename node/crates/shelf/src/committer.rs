@@ -69,7 +69,7 @@ pub(crate) struct Core {
     /// Number of the last batch written; only the writer changes it.
     sequence: AtomicU64,
     /// Number of the last batch that is durable: the high-water mark (DESIGN D10).
-    acknowledged: AtomicU64,
+    pub(crate) acknowledged: Arc<AtomicU64>,
     pub(crate) watch: Arc<Watch>,
     /// Batches that wait for [`Core::pump`]; `None` when a thread commits.
     inline: Option<Mutex<Vec<Written>>>,
@@ -92,7 +92,7 @@ impl Core {
             failed: tokio::sync::watch::Sender::new(false),
             replicas: Mutex::default(),
             sequence: AtomicU64::new(sequence),
-            acknowledged: AtomicU64::new(sequence),
+            acknowledged: Arc::new(AtomicU64::new(sequence)),
             watch,
             inline: simulated.then(Mutex::default),
         })
@@ -119,8 +119,9 @@ impl Core {
         ShelfError::new(&self.label, ErrorClass::Closed, operation, "the shelf is closed")
     }
 
-    pub(crate) fn acknowledged(&self) -> u64 {
-        self.acknowledged.load(Ordering::Acquire)
+    /// Number of the last batch written.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.sequence.load(Ordering::Relaxed)
     }
 
     pub(crate) fn queued_bytes(&self) -> usize {
@@ -167,6 +168,15 @@ impl Core {
             .write(batch)
             .and_then(|()| engine.sync())
             .map_err(|error| self.fail(error))
+    }
+
+    /// Writes the next number, durably, with nothing else. Only before any replica is open. Blocks.
+    pub(crate) fn renumber(&self) -> Result<(), ShelfError> {
+        let engine = self.engine()?;
+        let written = self
+            .write_next(engine.as_ref(), Batch::new())
+            .and_then(|_| engine.sync());
+        written.map_err(|error| self.fail(error))
     }
 
     /// In a simulation: writes what is queued. Otherwise the thread does.
@@ -264,10 +274,15 @@ impl Core {
     }
 
     /// Writes one batch with the next number in it (DESIGN D10).
-    fn write_numbered(&self, engine: &dyn Engine, mut batch: Batch) -> Result<usize, ShelfError> {
+    fn write_numbered(&self, engine: &dyn Engine, batch: Batch) -> Result<usize, ShelfError> {
         if batch.is_empty() {
-            return Ok(0);
+            Ok(0)
+        } else {
+            self.write_next(engine, batch)
         }
+    }
+
+    fn write_next(&self, engine: &dyn Engine, mut batch: Batch) -> Result<usize, ShelfError> {
         let sequence = self.sequence.load(Ordering::Relaxed) + 1;
         let key = key::sequence();
         let sealed = record::seal(&key, &sequence.to_be_bytes());

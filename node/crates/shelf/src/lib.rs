@@ -11,10 +11,14 @@
 //!
 //! Must not know: consensus, mail, networks.
 
+mod clean_stop;
 mod committer;
+mod crashsafe;
 mod encode;
 mod engine;
 mod error;
+mod high_water;
+mod identity;
 mod install;
 mod io_pool;
 mod key;
@@ -22,6 +26,7 @@ pub mod limits;
 mod load;
 mod log_reader;
 mod mem_engine;
+mod open;
 pub mod piece;
 mod queue;
 mod record;
@@ -36,8 +41,10 @@ mod watch;
 pub use committer::Done;
 pub use engine::{Batch, BatchOp, Column, Engine, EngineSnapshot, KeyRange, RowVisitor, prefix_end};
 pub use error::{ErrorClass, ShelfError, ShelfLabel};
+pub use identity::{ShelfIdentity, read as read_identity};
 pub use install::Staging;
 pub use mem_engine::{Crash, MemDisk, MemEngine, MemFaults};
+pub use open::{Doubtful, Opened, RestartVerdict, ShelfConfig, init, open};
 pub use record::ReplicaState;
 pub use replica::{LogBounds, ReplicaStore};
 pub use rocks_engine::{RocksEngine, SharedPool};

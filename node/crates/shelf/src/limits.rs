@@ -44,6 +44,9 @@ pub const PURGE_BLOBS_MAX: usize = 20_000;
 /// How often the acknowledged high-water mark is written to each of its places.
 pub const HIGH_WATER_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How long an opening waits for marks that other disks keep; one that does not answer counts as gone.
+pub const MARK_READ_WAIT: Duration = Duration::from_secs(2);
+
 /// Write buffer of the blob column: bodies are written twice (log, blob file), not more often.
 pub const BLOB_WRITE_BUFFER_BYTES: usize = 64 << 20;
 /// Write buffer of each other column.

@@ -8,16 +8,20 @@
 use std::collections::btree_map::Entry;
 use std::future::Future;
 use std::ops::ControlFlow;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mail_model::{GroupId, ReplicaId};
 use tokio::sync::oneshot;
 
+use crate::clean_stop;
 use crate::committer::Core;
 use crate::engine::{Batch, Column, Engine};
 use crate::error::{ErrorClass, ShelfError, ShelfLabel};
+use crate::high_water::HighWater;
 use crate::io_pool::IoPool;
 use crate::key::{self, FIRST_GENERATION, LASTING, Prefix};
 use crate::load;
@@ -37,10 +41,19 @@ pub struct ReplicaInfo {
     pub state: ReplicaState,
 }
 
+/// What a shelf in a directory does at its stop.
+pub(crate) struct AtStop {
+    /// Gets the mark of an orderly stop.
+    pub(crate) dir: PathBuf,
+    /// End when dropped.
+    pub(crate) _marks: HighWater,
+}
+
 struct Handle {
     core: Arc<Core>,
     /// `None` in a simulation.
     io: Option<IoPool>,
+    at_stop: Mutex<Option<AtStop>>,
 }
 
 impl Drop for Handle {
@@ -65,7 +78,16 @@ impl Shelf {
     /// # Errors
     /// When the engine cannot be read or threads cannot be started.
     pub fn start(label: ShelfLabel, engine: Arc<dyn Engine>) -> Result<Self, ShelfError> {
-        let core = new_core(label, engine, false)?;
+        Self::start_numbered(label, engine, 0)
+    }
+
+    /// As [`Shelf::start`], numbering batches above `at_least`.
+    pub(crate) fn start_numbered(
+        label: ShelfLabel,
+        engine: Arc<dyn Engine>,
+        at_least: u64,
+    ) -> Result<Self, ShelfError> {
+        let core = new_core(label, engine, at_least, false)?;
         let io = IoPool::start(&core.label)?;
         let for_thread = core.clone();
         let thread = std::thread::Builder::new().name(format!("{}-commit", core.label.name));
@@ -74,7 +96,11 @@ impl Shelf {
             ShelfError::io(&core.label, "start thread", "committer", &error)
         })?;
         Ok(Self {
-            handle: Arc::new(Handle { core, io: Some(io) }),
+            handle: Arc::new(Handle {
+                core,
+                io: Some(io),
+                at_stop: Mutex::default(),
+            }),
         })
     }
 
@@ -84,9 +110,13 @@ impl Shelf {
     /// # Errors
     /// When the engine reports an error.
     pub fn simulated(engine: MemEngine) -> Result<Self, ShelfError> {
-        let core = new_core(engine.label().clone(), Arc::new(engine), true)?;
+        let core = new_core(engine.label().clone(), Arc::new(engine), 0, true)?;
         Ok(Self {
-            handle: Arc::new(Handle { core, io: None }),
+            handle: Arc::new(Handle {
+                core,
+                io: None,
+                at_stop: Mutex::default(),
+            }),
         })
     }
 
@@ -183,7 +213,21 @@ impl Shelf {
     /// Number of the last batch known to be durable (DESIGN D10).
     #[must_use]
     pub fn high_water(&self) -> u64 {
-        self.core().acknowledged()
+        self.core().acknowledged.load(Ordering::Acquire)
+    }
+
+    /// The number behind [`Shelf::high_water`].
+    pub(crate) fn acknowledged(&self) -> Arc<AtomicU64> {
+        self.core().acknowledged.clone()
+    }
+
+    /// Raises the batch number above the one that the shelf was started with, durably.
+    pub(crate) fn renumber(&self) -> Result<(), ShelfError> {
+        self.core().renumber()
+    }
+
+    pub(crate) fn at_stop(&self, at_stop: AtStop) {
+        *self.handle.at_stop.lock().unwrap_or_else(PoisonError::into_inner) = Some(at_stop);
     }
 
     /// Takes no more work, commits what is queued, and lets go of the engine. Returns whether every thread and view
@@ -198,7 +242,21 @@ impl Shelf {
             io.close();
             ended &= io.wait_ended(deadline);
         }
+        let at_stop = self
+            .handle
+            .at_stop
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let Some(engine) = core.take_engine() else { return ended };
+        if let Some(at_stop) = at_stop.filter(|_| ended && core.check().is_ok()) {
+            let noted = engine
+                .sync()
+                .and_then(|()| clean_stop::write(&core.label, &at_stop.dir, core.sequence()));
+            if let Err(error) = noted {
+                tracing::warn!(shelf = %core.label.name, %error, "an orderly stop could not be noted");
+            }
+        }
         let held = Arc::downgrade(&engine);
         drop(engine);
         while held.strong_count() > 0 && Instant::now() < deadline {
@@ -351,13 +409,18 @@ impl Shelf {
     }
 }
 
-fn new_core(label: ShelfLabel, engine: Arc<dyn Engine>, simulated: bool) -> Result<Arc<Core>, ShelfError> {
+fn new_core(
+    label: ShelfLabel,
+    engine: Arc<dyn Engine>,
+    at_least: u64,
+    simulated: bool,
+) -> Result<Arc<Core>, ShelfError> {
     let watch = Watch::new();
     let engine = Arc::new(WatchedEngine {
         engine,
         watch: watch.clone(),
     });
-    let sequence = load::sequence(&label, engine.as_ref())?;
+    let sequence = load::sequence(&label, engine.as_ref())?.max(at_least);
     Ok(Core::new(label, engine, watch, sequence, simulated))
 }
 
