@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use mail_model::ReplicaId;
@@ -26,7 +26,7 @@ use crate::limits::{COMMIT_BYTES_MAX, QUEUE_BYTES_MAX};
 use crate::queue::{Queue, Waiting};
 use crate::record;
 use crate::replica::Replica;
-use crate::watch::Watch;
+use crate::watch::{Watch, WatchedEngine};
 
 /// Told once whether an operation is durable. Runs on the committer's thread: it hands on and returns.
 pub type Done = Box<dyn FnOnce(Result<(), ShelfError>) + Send>;
@@ -71,18 +71,21 @@ pub(crate) struct Core {
     /// Number of the last batch that is durable: the high-water mark (DESIGN D10).
     pub(crate) acknowledged: Arc<AtomicU64>,
     pub(crate) watch: Arc<Watch>,
+    /// Alive while anybody, a view for instance, holds the engine.
+    pub(crate) held: Weak<dyn Engine>,
     /// Batches that wait for [`Core::pump`]; `None` when a thread commits.
     inline: Option<Mutex<Vec<Written>>>,
 }
 
 impl Core {
-    pub(crate) fn new(
-        label: ShelfLabel,
-        engine: Arc<dyn Engine>,
-        watch: Arc<Watch>,
-        sequence: u64,
-        simulated: bool,
-    ) -> Arc<Self> {
+    /// Over `engine`, whose last batch had the number `sequence`.
+    pub(crate) fn new(label: ShelfLabel, engine: Arc<dyn Engine>, sequence: u64, simulated: bool) -> Arc<Self> {
+        let watch = Watch::new();
+        let held = Arc::downgrade(&engine);
+        let engine: Arc<dyn Engine> = Arc::new(WatchedEngine {
+            engine,
+            watch: watch.clone(),
+        });
         Arc::new(Self {
             label,
             engine: RwLock::new(Some(engine)),
@@ -94,6 +97,7 @@ impl Core {
             sequence: AtomicU64::new(sequence),
             acknowledged: Arc::new(AtomicU64::new(sequence)),
             watch,
+            held,
             inline: simulated.then(Mutex::default),
         })
     }

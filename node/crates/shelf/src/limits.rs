@@ -47,6 +47,9 @@ pub const HIGH_WATER_INTERVAL: Duration = Duration::from_secs(1);
 /// How long an opening waits for marks that other disks keep; one that does not answer counts as gone.
 pub const MARK_READ_WAIT: Duration = Duration::from_secs(2);
 
+/// How often a closing shelf looks whether the last view of it is gone.
+pub const RELEASE_POLL: Duration = Duration::from_millis(2);
+
 /// Write buffer of the blob column: bodies are written twice (log, blob file), not more often.
 pub const BLOB_WRITE_BUFFER_BYTES: usize = 64 << 20;
 /// Write buffer of each other column.

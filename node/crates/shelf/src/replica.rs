@@ -22,6 +22,7 @@ use crate::error::{ErrorClass, ShelfError};
 use crate::key::{Generation, Prefix};
 use crate::limits::{BLOB_BYTES_MAX, HEAD_BYTES_MAX};
 use crate::log_reader;
+use crate::shelf::Shelf;
 use crate::state::StateView;
 use crate::tail::{Budget, LogEntry, Tail};
 
@@ -129,9 +130,10 @@ impl Replica {
     }
 }
 
-/// Handle to one replica of a shelf. Cheap to clone.
+/// Handle to one replica of a shelf. Cheap to clone; keeps the shelf running.
 #[derive(Clone)]
 pub struct ReplicaStore {
+    pub(crate) shelf: Shelf,
     pub(crate) core: Arc<Core>,
     pub(crate) replica: Arc<Replica>,
 }
@@ -147,6 +149,12 @@ impl ReplicaStore {
     #[must_use]
     pub fn group(&self) -> GroupId {
         self.replica.group
+    }
+
+    /// The shelf that it is on.
+    #[must_use]
+    pub fn shelf(&self) -> &Shelf {
+        &self.shelf
     }
 
     /// Which opening of the shelf this handle belongs to.

@@ -10,7 +10,7 @@ use std::future::Future;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -24,11 +24,12 @@ use crate::error::{ErrorClass, ShelfError, ShelfLabel};
 use crate::high_water::HighWater;
 use crate::io_pool::IoPool;
 use crate::key::{self, FIRST_GENERATION, LASTING, Prefix};
+use crate::limits::RELEASE_POLL;
 use crate::load;
 use crate::mem_engine::MemEngine;
 use crate::record::{self, ReplicaRow, ReplicaState};
 use crate::replica::{Replica, ReplicaStore};
-use crate::watch::{InFlight, Watch, WatchedEngine};
+use crate::watch::InFlight;
 
 /// One row of a shelf's list of replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -249,20 +250,21 @@ impl Shelf {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         let Some(engine) = core.take_engine() else { return ended };
-        if let Some(at_stop) = at_stop.filter(|_| ended && core.check().is_ok()) {
-            let noted = engine
-                .sync()
-                .and_then(|()| clean_stop::write(&core.label, &at_stop.dir, core.sequence()));
-            if let Err(error) = noted {
-                tracing::warn!(shelf = %core.label.name, %error, "an orderly stop could not be noted");
-            }
-        }
-        let held = Arc::downgrade(&engine);
-        drop(engine);
-        while held.strong_count() > 0 && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        ended && held.strong_count() == 0
+        // The last sync and the end of RocksDB may hang like any other call, so nobody waits for them past the deadline.
+        let (sender, receiver) = mpsc::channel();
+        let of_thread = core.clone();
+        let orderly = ended && core.check().is_ok();
+        let last = move || {
+            let at_stop = at_stop.filter(|_| orderly);
+            release(&of_thread, engine, at_stop.as_ref());
+            // The one who waits may have gone.
+            let _ = sender.send(());
+        };
+        let thread = std::thread::Builder::new()
+            .name(format!("{}-close", core.label.name))
+            .spawn(last);
+        let left = deadline.saturating_duration_since(Instant::now());
+        thread.is_ok() && receiver.recv_timeout(left).is_ok() && ended
     }
 
     /// The replicas that this shelf has or had. Blocks.
@@ -336,6 +338,7 @@ impl Shelf {
             return Err(self.refused("open replica", id, "it is retired"));
         }
         Ok(ReplicaStore {
+            shelf: self.clone(),
             core: core.clone(),
             replica,
         })
@@ -381,6 +384,7 @@ impl Shelf {
         if let Some(replica) = open.remove(&id) {
             // Whatever is still queued for it is written before its rows go.
             ReplicaStore {
+                shelf: self.clone(),
                 core: core.clone(),
                 replica,
             }
@@ -409,19 +413,30 @@ impl Shelf {
     }
 }
 
+/// Notes an orderly stop, and lets go of the engine once the last view has.
+fn release(core: &Core, engine: Arc<dyn Engine>, at_stop: Option<&AtStop>) {
+    if let Some(at_stop) = at_stop {
+        let noted = engine
+            .sync()
+            .and_then(|()| clean_stop::write(&core.label, &at_stop.dir, core.sequence()));
+        if let Err(error) = noted {
+            tracing::warn!(shelf = %core.label.name, %error, "an orderly stop could not be noted");
+        }
+    }
+    drop(engine);
+    while core.held.strong_count() > 0 {
+        std::thread::sleep(RELEASE_POLL);
+    }
+}
+
 fn new_core(
     label: ShelfLabel,
     engine: Arc<dyn Engine>,
     at_least: u64,
     simulated: bool,
 ) -> Result<Arc<Core>, ShelfError> {
-    let watch = Watch::new();
-    let engine = Arc::new(WatchedEngine {
-        engine,
-        watch: watch.clone(),
-    });
     let sequence = load::sequence(&label, engine.as_ref())?.max(at_least);
-    Ok(Core::new(label, engine, watch, sequence, simulated))
+    Ok(Core::new(label, engine, sequence, simulated))
 }
 
 fn read_row(core: &Core, key: &[u8], value: &Bytes) -> Result<ReplicaInfo, ShelfError> {

@@ -138,9 +138,11 @@ impl Engine for WatchedEngine {
     fn snapshot(&self) -> Result<Arc<dyn EngineSnapshot>, ShelfError> {
         let _call = self.watch.enter("take snapshot");
         let snapshot = self.engine.snapshot()?;
+        let (engine, watch) = (self.engine.clone(), self.watch.clone());
         Ok(Arc::new(WatchedSnapshot {
             snapshot,
-            watch: self.watch.clone(),
+            watch,
+            _engine: engine,
         }))
     }
 }
@@ -148,6 +150,8 @@ impl Engine for WatchedEngine {
 struct WatchedSnapshot {
     snapshot: Arc<dyn EngineSnapshot>,
     watch: Arc<Watch>,
+    /// Shows that somebody still holds the engine; dropped after the snapshot.
+    _engine: Arc<dyn Engine>,
 }
 
 impl EngineSnapshot for WatchedSnapshot {
