@@ -1,1 +1,47 @@
-//! The `replication` crate; its parts follow.
+//! Groups of replicas over shelves: consensus (openraft), exactly-once requests, snapshots and change feeds. The only
+//! crate that knows openraft.
+//!
+//! Invariants
+//! - A reply to a request is given only after its entry is durable on a majority of the group's replicas and applied.
+//! - A request takes effect once, however often it is sent.
+//! - No type of openraft's is stored or sent in its own form.
+//!
+//! Must not know: mail. What a command means is the [`StateMachine`]'s business.
+
+mod api;
+mod client;
+mod deadline;
+mod feed;
+mod front_lane;
+mod lanes;
+pub mod limits;
+mod liveness;
+mod log_store;
+mod machine;
+mod node;
+pub mod quic;
+mod raft_net;
+mod read_index;
+mod record;
+mod replica;
+mod retention;
+mod rpc;
+#[cfg(feature = "simulation")]
+pub mod simulation;
+mod snapshot;
+mod transport;
+mod types;
+
+pub use api::{
+    Applied, AppliedAt, BoxFuture, Command, Feed, FeedEvent, GroupClient, ProposeError, QueryReply, ReadError,
+    StateMachine, Token,
+};
+pub use liveness::Health;
+pub use node::{Clock, GroupPlan, Replicator, ReplicatorConfig, SystemClock};
+pub use replica::{ReplicaStatus, StartError};
+pub use transport::{Class, Handler, Transport, TransportError};
+pub use types::{GroupTypes, Incarnation, ReplicaPlace, TokioTypes};
+
+// What the layer above needs of the shelf.
+pub use shelf::limits::{PIECE_BYTES, PIECE_OVERHEAD_MAX};
+pub use shelf::{KeyRange, RowVisitor, ShelfError, ShelfLabel, StateTxn, StateView, piece};

@@ -1,0 +1,475 @@
+//! The asking side: finds a group's leader, and keeps at it until a request is settled or its time is over.
+//!
+//! Invariants
+//! - A request keeps its name however often it is asked, so asking again is harmless.
+//! - "Not done" is said only of a request that no leader took, or that a `Cancel` entry stopped (DESIGN P6).
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use bytes::Bytes;
+use mail_model::{BlobId, GroupId, LogIndex, NodeId};
+use openraft::type_config::TypeConfigExt;
+use shelf::piece;
+
+use crate::api::{
+    Applied, BoxFuture, Command, Feed, FeedEvent, GroupClient, ProposeError, QueryReply, ReadError, Token,
+};
+use crate::deadline::{Deadline, Pauses};
+use crate::front_lane::{FrontLane, Ticket};
+use crate::limits::{
+    ATTEMPT_MS, BLOB_BYTES_MAX, FEED_EVENTS_MAX, FOLLOW_MS, LOCAL_WAIT_MS, PAYLOAD_BYTES_MAX, RETRY_MS_MAX,
+    SETTLE_MS_MAX,
+};
+use crate::node::{Inner, Replicator};
+use crate::replica::blob_of;
+use crate::rpc::{self, ReplyRow, RequestRow};
+use crate::transport::{Class, TransportError};
+use crate::types::{CommandKind, GroupTypes, LogCommand, Outcome, ReplicaPlace, RequestId};
+
+/// How one attempt at a leader ended.
+enum Attempt {
+    Answer(ReplyRow, Bytes),
+    /// Certainly nothing was done.
+    NotTaken(String),
+    /// Something may have been done, or may be yet.
+    Unknown(String),
+}
+
+/// How all attempts at one request ended.
+enum Settled {
+    Outcome(Outcome),
+    NotTaken(String),
+    Unknown(String),
+}
+
+impl<C: GroupTypes> Inner<C> {
+    /// Whom to ask first: who said so last, then who the replicas here follow, then each replica's node in turn.
+    fn likely_leader(&self, group: GroupId, attempt: usize) -> Option<NodeId> {
+        let health = self.health.borrow().clone();
+        let hint = self
+            .hints
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&group)
+            .copied();
+        let known = hint
+            .or_else(|| self.known_leader(group))
+            .filter(|place| !health.is_bad(*place));
+        if let Some(place) = known {
+            return Some(place.node);
+        }
+        let members = self.members(group);
+        let in_order: Vec<_> = members.iter().filter(|(_, place)| !health.is_bad(*place)).collect();
+        let (_, place) = in_order.get(attempt % in_order.len().max(1))?;
+        Some(place.node)
+    }
+
+    fn set_hint(&self, group: GroupId, leader: Option<ReplicaPlace>) {
+        let mut hints = self.hints.lock().unwrap_or_else(PoisonError::into_inner);
+        match leader {
+            Some(place) => hints.insert(group, place),
+            None => hints.remove(&group),
+        };
+    }
+
+    /// One attempt at whoever seems to lead the group. Ends early when that node is found dead.
+    async fn attempt(&self, group: GroupId, class: Class, frame: Bytes, number: usize, within: Duration) -> Attempt {
+        let Some(node) = self.likely_leader(group, number) else {
+            return Attempt::NotTaken("none of its replicas is in order".to_owned());
+        };
+        let mut health = self.health.subscribe();
+        let call = self.call(node, class, frame, within.min(Duration::from_millis(ATTEMPT_MS)));
+        let answer = tokio::select! {
+            biased;
+            answer = call => answer,
+            // The sender lives in `self`.
+            _ = health.wait_for(|health| health.dead.contains(&node)) => {
+                Err(TransportError::NoReply(node, "the node died".to_owned()))
+            }
+        };
+        match answer {
+            Ok(reply) => self.read_attempt(group, &reply),
+            Err(error) => {
+                self.set_hint(group, None);
+                match error {
+                    TransportError::Unreachable(_) => Attempt::NotTaken(error.to_string()),
+                    TransportError::NoReply(..) => Attempt::Unknown(error.to_string()),
+                }
+            }
+        }
+    }
+
+    fn read_attempt(&self, group: GroupId, reply: &Bytes) -> Attempt {
+        match rpc::read_reply(reply) {
+            Ok((ReplyRow::NotLeader { leader }, _)) => {
+                self.set_hint(group, leader);
+                Attempt::NotTaken("its leader is not known yet".to_owned())
+            }
+            Ok((ReplyRow::Refused { reason }, _)) => Attempt::NotTaken(reason),
+            Ok((ReplyRow::Unsettled { reason }, _)) => {
+                self.set_hint(group, None);
+                Attempt::Unknown(reason)
+            }
+            Ok((row, rest)) => Attempt::Answer(row, rest),
+            Err(error) => Attempt::Unknown(error.to_string()),
+        }
+    }
+
+    pub(crate) async fn ask_read_index(&self, group: GroupId, deadline: Deadline<C>) -> Result<Token, ReadError> {
+        let mut pauses = Pauses::new(u64::from(group.0));
+        let frame = rpc::write_request(&RequestRow::ReadIndex { group }, &[]);
+        for number in 0.. {
+            let reason = match self
+                .attempt(group, Class::Vote, frame.clone(), number, deadline.left())
+                .await
+            {
+                Attempt::Answer(ReplyRow::At { index }, _) => return Ok(Token(index)),
+                Attempt::Answer(..) => "the reply does not fit the request".to_owned(),
+                Attempt::NotTaken(reason) | Attempt::Unknown(reason) => reason,
+            };
+            if deadline.is_over() {
+                return Err(ReadError::Unavailable { group, reason });
+            }
+            C::sleep(pauses.next().min(deadline.left())).await;
+        }
+        unreachable!("attempts go on until the deadline")
+    }
+
+    /// Sends one command until it has an outcome or `deadline` is over.
+    async fn insist(
+        &self,
+        group: GroupId,
+        command: &LogCommand,
+        request: impl Fn() -> RequestId,
+        deadline: Deadline<C>,
+    ) -> Settled {
+        let mut command = command.clone();
+        let mut pauses = Pauses::new(command.request.counter ^ command.request.incarnation.random);
+        let mut may_be_done = false;
+        for number in 0.. {
+            command.request = request();
+            let frame = rpc::propose_request(group, &command);
+            let reason = match self.attempt(group, Class::Log, frame, number, deadline.left()).await {
+                Attempt::Answer(ReplyRow::Proposed { outcome }, rest) => {
+                    return Settled::Outcome(outcome.with_reply(rest));
+                }
+                Attempt::Answer(..) => "the reply does not fit the request".to_owned(),
+                Attempt::NotTaken(reason) => reason,
+                Attempt::Unknown(reason) => {
+                    may_be_done = true;
+                    pauses.reset();
+                    reason
+                }
+            };
+            if deadline.is_over() {
+                return if may_be_done {
+                    Settled::Unknown(reason)
+                } else {
+                    Settled::NotTaken(reason)
+                };
+            }
+            C::sleep(pauses.next().min(deadline.left())).await;
+        }
+        unreachable!("attempts go on until the deadline")
+    }
+
+    /// Makes sure that the group takes requests of this incarnation. `Err` says why it does not.
+    async fn open_lane(&self, group: GroupId, lane: &FrontLane, deadline: Deadline<C>) -> Result<(), String> {
+        let _turn = C::timeout(deadline.left(), lane.opening.lock())
+            .await
+            .map_err(|_| "its lane is being opened".to_owned())?;
+        while !lane.is_open() {
+            let command = bare(CommandKind::OpenLane, lane.opener());
+            match self.insist(group, &command, || lane.opener(), deadline).await {
+                Settled::Outcome(Outcome::Nothing) => lane.set_open(true),
+                Settled::Outcome(Outcome::NoLane(Some(known))) => lane.supersede(known),
+                Settled::Outcome(odd) => return Err(format!("opening a lane was answered with {odd}")),
+                Settled::NotTaken(reason) | Settled::Unknown(reason) => return Err(reason),
+            }
+        }
+        Ok(())
+    }
+
+    async fn propose_once(&self, group: GroupId, command: Command, within: Duration) -> Result<Applied, ProposeError> {
+        check_size(command.payload.len(), PAYLOAD_BYTES_MAX)?;
+        check_size(command.blob.as_ref().map_or(0, Bytes::len), BLOB_BYTES_MAX)?;
+        let end = Deadline::after(within);
+        let deadline = end.earlier_by((within / 4).min(Duration::from_millis(SETTLE_MS_MAX)));
+        let lane = self.lanes.of(group);
+        loop {
+            if let Err(reason) = self.open_lane(group, &lane, deadline).await {
+                return Err(ProposeError::NotDone { group, reason });
+            }
+            let ticket = lane.begin();
+            let entry = LogCommand {
+                blob_len: command.blob.as_deref().map(rpc::len_u32),
+                payload: command.payload.clone(),
+                blob: command.blob.clone(),
+                ..bare(CommandKind::App, ticket.request())
+            };
+            let settled = self.insist(group, &entry, || ticket.request(), deadline).await;
+            match settled {
+                Settled::Outcome(Outcome::Reply { index, reply }) => return Ok(Applied { index, reply }),
+                // The group no longer knows this incarnation, so nothing of it was done: begin anew.
+                Settled::Outcome(Outcome::NoLane(_)) if !deadline.is_over() => lane.set_open(false),
+                Settled::Outcome(outcome) => return Err(odd_outcome(group, &outcome)),
+                Settled::NotTaken(reason) => return Err(ProposeError::NotDone { group, reason }),
+                Settled::Unknown(reason) => return self.settle(group, &ticket, reason, end).await,
+            }
+        }
+    }
+
+    /// Finds out what became of a request without an answer, or keeps it from ever taking effect.
+    async fn settle(
+        &self,
+        group: GroupId,
+        ticket: &Ticket,
+        reason: String,
+        end: Deadline<C>,
+    ) -> Result<Applied, ProposeError> {
+        let cancel = bare(CommandKind::Cancel, ticket.request());
+        match self.insist(group, &cancel, || ticket.request(), end).await {
+            Settled::Outcome(Outcome::Reply { index, reply }) => Ok(Applied { index, reply }),
+            Settled::Outcome(Outcome::Cancelled) => Err(ProposeError::NotDone { group, reason }),
+            Settled::Outcome(_) | Settled::NotTaken(_) | Settled::Unknown(_) => {
+                Err(ProposeError::Uncertain { group, reason })
+            }
+        }
+    }
+
+    async fn query_group(
+        &self,
+        group: GroupId,
+        at_least: Token,
+        request: Bytes,
+        deadline: Deadline<C>,
+    ) -> Result<QueryReply, ReadError> {
+        let mut pauses = Pauses::new(at_least.0);
+        for number in 0.. {
+            if let Some(reply) = self
+                .query_local(group, at_least, request.clone(), deadline.left())
+                .await
+            {
+                return Ok(reply);
+            }
+            let row = RequestRow::Query {
+                group,
+                at_least: at_least.0,
+                within_ms: millis(deadline.left()),
+            };
+            let frame = rpc::write_request(&row, &request);
+            let reason = match self.attempt(group, Class::Log, frame, number, deadline.left()).await {
+                Attempt::Answer(ReplyRow::Answer { index }, reply) => {
+                    let token = Token(index);
+                    return Ok(QueryReply { token, reply });
+                }
+                Attempt::Answer(..) => "the reply does not fit the request".to_owned(),
+                Attempt::NotTaken(reason) | Attempt::Unknown(reason) => reason,
+            };
+            if deadline.is_over() {
+                return Err(ReadError::Unavailable { group, reason });
+            }
+            C::sleep(pauses.next().min(deadline.left())).await;
+        }
+        unreachable!("attempts go on until the deadline")
+    }
+
+    /// Asks a replica of this node, if one is there and not far behind.
+    async fn query_local(&self, group: GroupId, at_least: Token, request: Bytes, left: Duration) -> Option<QueryReply> {
+        for replica in self.of_group(group) {
+            if !replica
+                .wait_applied(at_least, left.min(Duration::from_millis(LOCAL_WAIT_MS)))
+                .await
+            {
+                continue;
+            }
+            match self.ask_replica(&replica, request.clone()).await {
+                Ok((token, reply)) => return Some(QueryReply { token, reply }),
+                Err(error) => tracing::warn!(%group, %error, "query failed here, asking elsewhere"),
+            }
+        }
+        None
+    }
+
+    /// The stored record of a blob from a replica on another node, checked.
+    pub(crate) async fn fetch_blob(
+        &self,
+        group: GroupId,
+        index: LogIndex,
+        within: Duration,
+    ) -> Result<Bytes, ReadError> {
+        let deadline = Deadline::<C>::after(within);
+        let mut absent = 0;
+        let health = self.health.borrow().clone();
+        let members = self.members(group);
+        for (_, place) in members.iter().filter(|(_, place)| !health.is_bad(*place)) {
+            let blob = BlobId { group, index };
+            let frame = rpc::write_request(&RequestRow::Blob { blob }, &[]);
+            let Ok(reply) = self.call(place.node, Class::Bulk, frame, deadline.left()).await else {
+                continue;
+            };
+            match rpc::read_reply(&reply) {
+                Ok((ReplyRow::Blob { found: true }, record)) if piece::verify(&record).is_ok() => return Ok(record),
+                Ok((ReplyRow::Blob { found: false }, _)) => absent += 1,
+                _ => {}
+            }
+        }
+        if absent == members.len() {
+            return Err(ReadError::NoSuchBlob(BlobId { group, index }));
+        }
+        let reason = format!("no replica in reach has blob {index}");
+        Err(ReadError::Unavailable { group, reason })
+    }
+
+    async fn read_blob_checked(&self, id: BlobId, deadline: Deadline<C>) -> Result<Bytes, ReadError> {
+        for replica in self.of_group(id.group) {
+            let reading = replica.clone();
+            let shelf = replica.machine().store().shelf();
+            let record = match shelf.run_io(move || blob_of(&reading, id.index)).await {
+                Ok(Some(record)) => record,
+                Ok(None) => continue,
+                Err(error) => {
+                    tracing::error!(blob = %id, %error, "blob cannot be read here");
+                    continue;
+                }
+            };
+            match piece::decode(&record) {
+                Ok((_, plain)) => return Ok(plain),
+                Err(error) => tracing::error!(blob = %id, replica = %replica.id(), %error, "blob is damaged here"),
+            }
+        }
+        let record = self.fetch_blob(id.group, id.index, deadline.left()).await?;
+        let decoded = piece::decode(&record).map(|(_, plain)| plain);
+        decoded.map_err(|error| ReadError::Unavailable {
+            group: id.group,
+            reason: format!("blob {id}: {error}"),
+        })
+    }
+
+    /// Events of a topic from another node, in long questions. Between two of them some may be lost.
+    async fn next_events(&self, group: GroupId, topic: u64, number: usize) -> Result<Vec<FeedEvent>, String> {
+        let row = RequestRow::Follow {
+            group,
+            topic,
+            within_ms: FOLLOW_MS,
+        };
+        let node = self
+            .likely_leader(group, number)
+            .ok_or_else(|| "no replica in order".to_owned())?;
+        let within = Duration::from_millis(FOLLOW_MS + ATTEMPT_MS);
+        let reply = self.call(node, Class::Log, rpc::write_request(&row, &[]), within).await;
+        let reply = reply.map_err(|error| error.to_string())?;
+        match rpc::read_reply(&reply).map_err(|error| error.to_string())? {
+            (ReplyRow::Events { events }, mut rest) => events
+                .into_iter()
+                .map(|(index, len)| {
+                    let event = rpc::take(&mut rest, len).map_err(|error| error.to_string())?;
+                    let token = Token(index);
+                    Ok(FeedEvent::Event { token, event })
+                })
+                .collect(),
+            (ReplyRow::Refused { reason }, _) => Err(reason),
+            _ => Err("the reply does not fit the request".to_owned()),
+        }
+    }
+}
+
+/// A command that only touches its lane.
+fn bare(kind: CommandKind, request: RequestId) -> LogCommand {
+    LogCommand {
+        kind,
+        request,
+        // The leader stamps it.
+        log_time_ms: 0,
+        payload: Bytes::new(),
+        blob_len: None,
+        blob: None,
+    }
+}
+
+fn check_size(bytes: usize, limit: usize) -> Result<(), ProposeError> {
+    if bytes > limit {
+        return Err(ProposeError::TooLarge { bytes, limit });
+    }
+    Ok(())
+}
+
+/// The lane was closed by a later start of this node, or forgot the request: what became of it cannot be known here.
+fn odd_outcome(group: GroupId, outcome: &Outcome) -> ProposeError {
+    let reason = format!("the group answered {outcome}");
+    ProposeError::Uncertain { group, reason }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl<C: GroupTypes> GroupClient for Replicator<C> {
+    fn propose(
+        &self,
+        group: GroupId,
+        command: Command,
+        within: Duration,
+    ) -> BoxFuture<'_, Result<Applied, ProposeError>> {
+        Box::pin(self.inner.propose_once(group, command, within))
+    }
+
+    fn read_index(&self, group: GroupId, within: Duration) -> BoxFuture<'_, Result<Token, ReadError>> {
+        Box::pin(self.read_index_coalesced(group, within))
+    }
+
+    fn query(
+        &self,
+        group: GroupId,
+        at_least: Token,
+        request: Bytes,
+        within: Duration,
+    ) -> BoxFuture<'_, Result<QueryReply, ReadError>> {
+        Box::pin(
+            self.inner
+                .query_group(group, at_least, request, Deadline::after(within)),
+        )
+    }
+
+    fn read_blob(&self, id: BlobId, within: Duration) -> BoxFuture<'_, Result<Bytes, ReadError>> {
+        Box::pin(self.inner.read_blob_checked(id, Deadline::after(within)))
+    }
+
+    fn subscribe(&self, group: GroupId, topic: u64) -> Feed {
+        if let Some(replica) = self.inner.of_group(group).into_iter().next() {
+            return replica.feeds().subscribe(topic);
+        }
+        let (sender, receiver) = tokio::sync::mpsc::channel(FEED_EVENTS_MAX);
+        let inner = std::sync::Arc::downgrade(&self.inner);
+        let following = async move {
+            for number in 0.. {
+                let Some(inner) = inner.upgrade() else { return };
+                let mut events = inner.next_events(group, topic, number).await.unwrap_or_default();
+                events.push(FeedEvent::Lagged);
+                drop(inner);
+                for event in events {
+                    if sender.send(event).await.is_err() {
+                        return;
+                    }
+                }
+                C::sleep(Duration::from_millis(RETRY_MS_MAX)).await;
+            }
+        };
+        drop(C::spawn(following));
+        Feed::new(receiver)
+    }
+
+    fn mail_groups(&self) -> Vec<GroupId> {
+        self.inner
+            .groups
+            .keys()
+            .copied()
+            .filter(|group| *group != GroupId::SYSTEM)
+            .collect()
+    }
+
+    fn leads(&self, group: GroupId) -> bool {
+        self.inner.of_group(group).iter().any(|replica| replica.leads())
+    }
+}

@@ -1,0 +1,253 @@
+//! Who is out of order, and how the groups that were led from there get a new leader fast (DESIGN D13).
+//!
+//! One small frame per node pair goes round every [`LIVENESS_MS`]. When a node stays silent, or says that a shelf of its
+//! is bad, each group led from there is seen to by the node of its lowest voter that is in order: it asks the others how
+//! far their logs reach, and sends every one of them a transfer of leadership to the one that is furthest.
+//!
+//! Invariants
+//! - Elections decide, as always in Raft; a wrong verdict here costs an election and nothing else.
+//! - A transfer names the vote that its receiver holds, so it ends no leadership but the one that was judged.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Weak;
+use std::time::Duration;
+
+use futures::future::join_all;
+use mail_model::{GroupId, NodeId, ReplicaId, ShelfId};
+use openraft::Instant;
+use openraft::type_config::TypeConfigExt;
+
+use crate::limits::{DEAD_AFTER_MS, HAND_OVER_RETRY_MS, LIVENESS_MS};
+use crate::node::{Inner, Replicator};
+use crate::record::VoteRow;
+use crate::rpc::{self, ReplyRow, RequestRow};
+use crate::transport::Class;
+use crate::types::{GroupTypes, InstantOf, LogId, ReplicaPlace, Vote};
+
+/// What this node knows to be out of order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Nodes that do not answer.
+    pub dead: BTreeSet<NodeId>,
+    /// Shelves that their nodes say are bad.
+    pub bad_shelves: BTreeMap<NodeId, BTreeSet<ShelfId>>,
+    /// Shelves of this node that have failed.
+    pub own_bad_shelves: BTreeSet<ShelfId>,
+}
+
+impl Health {
+    /// Whether nothing at `place` can be relied on.
+    #[must_use]
+    pub fn is_bad(&self, place: ReplicaPlace) -> bool {
+        self.dead.contains(&place.node)
+            || self.own_bad_shelves.contains(&place.shelf)
+            || self
+                .bad_shelves
+                .get(&place.node)
+                .is_some_and(|shelves| shelves.contains(&place.shelf))
+    }
+
+    /// Takes note of what a node says of its shelves. Returns whether that is news.
+    pub(crate) fn heard(&mut self, from: NodeId, bad_shelves: Vec<ShelfId>) -> bool {
+        let bad_shelves: BTreeSet<_> = bad_shelves.into_iter().collect();
+        if bad_shelves.is_empty() {
+            return self.bad_shelves.remove(&from).is_some();
+        }
+        let before = self.bad_shelves.insert(from, bad_shelves);
+        before.as_ref() != self.bad_shelves.get(&from)
+    }
+
+    /// Takes note of whether a node answers. Returns whether that is news.
+    pub(crate) fn set_dead(&mut self, node: NodeId, is_dead: bool) -> bool {
+        if is_dead {
+            self.dead.insert(node)
+        } else {
+            self.dead.remove(&node)
+        }
+    }
+}
+
+/// Chooses the voter to lead next among those that answered: the longest log, then the lowest id. `None` without a
+/// majority of `voters`.
+fn choose(voters: usize, answers: &[(ReplicaId, Option<LogId>)]) -> Option<ReplicaId> {
+    if answers.len() * 2 <= voters {
+        return None;
+    }
+    answers
+        .iter()
+        .max_by_key(|(id, last)| (*last, Reverse(*id)))
+        .map(|(id, _)| *id)
+}
+
+impl<C: GroupTypes> Replicator<C> {
+    /// Starts watching the other nodes of the cluster; ends with the last handle.
+    pub fn watch_peers(&self) {
+        let nodes: BTreeSet<NodeId> = self
+            .inner
+            .groups
+            .values()
+            .flat_map(|plan| plan.voters.iter().chain(&plan.learners))
+            .map(|(_, place)| place.node)
+            .filter(|node| *node != self.inner.node)
+            .collect();
+        for node in nodes {
+            drop(C::spawn(watch_peer(std::sync::Arc::downgrade(&self.inner), node)));
+        }
+        drop(C::spawn(mend_groups(std::sync::Arc::downgrade(&self.inner))));
+    }
+}
+
+/// Asks one node for signs of life.
+async fn watch_peer<C: GroupTypes>(inner: Weak<Inner<C>>, node: NodeId) {
+    let dead_after = Duration::from_millis(DEAD_AFTER_MS);
+    let mut heard = C::now();
+    loop {
+        let Some(inner) = inner.upgrade() else { return };
+        let bad_shelves = inner.health.borrow().own_bad_shelves.iter().copied().collect();
+        let frame = rpc::write_request(&RequestRow::Liveness { bad_shelves }, &[]);
+        if inner.call(node, Class::Vote, frame, dead_after).await.is_ok() {
+            heard = C::now();
+        }
+        let is_dead = heard.elapsed() >= dead_after;
+        if inner.health.send_if_modified(|health| health.set_dead(node, is_dead)) {
+            if is_dead {
+                tracing::warn!(%node, "node does not answer");
+            } else {
+                tracing::info!(%node, "node answers again");
+            }
+        }
+        drop(inner);
+        C::sleep(Duration::from_millis(LIVENESS_MS)).await;
+    }
+}
+
+/// Looks for groups whose leader is out of order.
+async fn mend_groups<C: GroupTypes>(inner: Weak<Inner<C>>) {
+    let retry = Duration::from_millis(HAND_OVER_RETRY_MS);
+    let mut tried: HashMap<GroupId, InstantOf<C>> = HashMap::new();
+    loop {
+        let Some(inner) = inner.upgrade() else { return };
+        for group in inner.orphans() {
+            if tried.get(&group).is_some_and(|at| at.elapsed() < retry) {
+                continue;
+            }
+            tried.insert(group, C::now());
+            let inner = inner.clone();
+            drop(C::spawn(async move { inner.lead_anew(group).await }));
+        }
+        drop(inner);
+        C::sleep(Duration::from_millis(LIVENESS_MS)).await;
+    }
+}
+
+impl<C: GroupTypes> Inner<C> {
+    /// Groups that are led from a bad place and are this node's to see to.
+    fn orphans(&self) -> BTreeSet<GroupId> {
+        let health = self.health.borrow().clone();
+        let mut orphans = BTreeSet::new();
+        for replica in self.all() {
+            let Some((_, leader)) = replica.leader() else { continue };
+            if !health.is_bad(leader) {
+                continue;
+            }
+            let in_order = replica
+                .members()
+                .into_iter()
+                .filter(|(_, place, votes)| *votes && !health.is_bad(*place));
+            if in_order.map(|(id, ..)| id).min() == Some(replica.id()) {
+                orphans.insert(replica.group());
+            }
+        }
+        orphans
+    }
+
+    async fn lead_anew(&self, group: GroupId) {
+        let health = self.health.borrow().clone();
+        let Some(replica) = self.of_group(group).into_iter().next() else {
+            return;
+        };
+        let judged = replica.vote_held();
+        let voters: Vec<_> = replica.members().into_iter().filter(|(_, _, votes)| *votes).collect();
+        let in_order = voters.iter().filter(|(_, place, _)| !health.is_bad(*place));
+        let asked = join_all(in_order.map(|(id, place, _)| self.ask_log_end(*id, *place))).await;
+        let asked: Vec<_> = asked.into_iter().flatten().collect();
+        let ends: Vec<_> = asked.iter().map(|(id, _, last, _)| (*id, *last)).collect();
+        let Some(leader) = choose(voters.len(), &ends) else {
+            tracing::warn!(%group, "its leader is out of order, and too few voters answer to choose another");
+            return;
+        };
+        tracing::info!(%group, %leader, "its leader is out of order, asking another replica to lead");
+        // The next leader comes last, when the others no longer hold to the old one.
+        let (next, others): (Vec<_>, Vec<_>) = asked.into_iter().partition(|(id, ..)| *id == leader);
+        for wave in [others, next] {
+            let transfers = wave
+                .into_iter()
+                .filter(|(_, _, _, vote)| vote.leader_id == judged.leader_id);
+            join_all(transfers.map(|(to, place, _, vote)| self.send_transfer(to, place, vote, leader))).await;
+        }
+    }
+
+    async fn ask_log_end(
+        &self,
+        id: ReplicaId,
+        place: ReplicaPlace,
+    ) -> Option<(ReplicaId, ReplicaPlace, Option<LogId>, Vote)> {
+        let frame = rpc::write_request(&RequestRow::LogEnd { of: id }, &[]);
+        let within = Duration::from_millis(HAND_OVER_RETRY_MS);
+        let reply = self.call(place.node, Class::Vote, frame, within).await.ok()?;
+        match rpc::read_reply(&reply) {
+            Ok((ReplyRow::LogEnd { last, vote }, _)) => Some((id, place, last.map(Into::into), vote.into())),
+            _ => None,
+        }
+    }
+
+    async fn send_transfer(&self, to: ReplicaId, place: ReplicaPlace, held: Vote, leader: ReplicaId) {
+        let row = RequestRow::Transfer {
+            to,
+            from: VoteRow::from(&held),
+            leader,
+        };
+        let within = Duration::from_millis(HAND_OVER_RETRY_MS);
+        // Whoever does not answer keeps to the old leader until its own timer; the others may be a majority.
+        let _ = self
+            .call(place.node, Class::Vote, rpc::write_request(&row, &[]), within)
+            .await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::LeaderId;
+
+    fn at(term: u64, index: u64) -> Option<LogId> {
+        let leader_id = LeaderId {
+            term,
+            node_id: ReplicaId(1),
+        };
+        Some(LogId { leader_id, index })
+    }
+
+    #[test]
+    fn the_longest_log_leads_next_and_only_with_a_majority() {
+        let (one, two, three) = (ReplicaId(1), ReplicaId(2), ReplicaId(3));
+        assert_eq!(choose(3, &[(one, at(1, 9))]), None);
+        assert_eq!(choose(3, &[(one, at(1, 9)), (two, at(2, 3))]), Some(two));
+        assert_eq!(choose(3, &[(three, at(2, 3)), (two, at(2, 3))]), Some(two));
+        assert_eq!(choose(5, &[(one, at(1, 1)), (two, at(1, 2))]), None);
+    }
+
+    #[test]
+    fn what_a_node_says_of_its_shelves_replaces_what_it_said_before() {
+        let (node, shelf) = (NodeId([1; 16]), ShelfId([2; 16]));
+        let place = ReplicaPlace { node, shelf };
+        let mut health = Health::default();
+        assert!(health.heard(node, vec![shelf]));
+        assert!(!health.heard(node, vec![shelf]));
+        assert!(health.is_bad(place));
+        assert!(health.heard(node, Vec::new()));
+        assert!(!health.is_bad(place));
+        assert!(health.set_dead(node, true) && health.is_bad(place));
+    }
+}
