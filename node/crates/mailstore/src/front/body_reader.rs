@@ -1,0 +1,150 @@
+//! The bytes of a message on their way out: prefix, then body, any range of them, piece by piece (DESIGN D3).
+//!
+//! Invariants
+//! - No byte leaves that was not checked against the value that the group's metadata has of its piece (P3).
+//! - At most [`PIECES_READ_AHEAD`] pieces and the one being sent are in memory.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use mail_message::Structure;
+use mail_model::BlobId;
+use replication::PIECE_BYTES;
+use replication::piece::PiecePlace;
+
+use super::analysis::Analysis;
+use super::{Account, StoreError};
+use crate::limits::{PIECES_READ_AHEAD, READ_WITHIN};
+use crate::query::Details;
+use crate::record::Piece;
+
+/// A stream of checked bytes.
+pub struct BodyReader {
+    prefix: Option<Bytes>,
+    pieces: BoxStream<'static, Result<Bytes, StoreError>>,
+    left: u64,
+}
+
+impl Account {
+    /// Reads `range` of a message, prefix and body counted as one; what lies beyond the end is not there. For the whole
+    /// message give `0..u64::MAX`.
+    #[must_use]
+    pub fn read(&self, details: &Details, range: Range<u64>) -> BodyReader {
+        let prefix = Bytes::copy_from_slice(&details.cold.prefix);
+        let prefix_len = prefix.len() as u64;
+        let total = prefix_len + details.body.facts.size;
+        let (from, to) = (range.start.min(total), range.end.min(total));
+        let prefix = slice(&prefix, 0, &(from..to));
+        let mut wanted = Vec::new();
+        let mut start = prefix_len;
+        let count = details.body.pieces.len();
+        for (number, piece) in (0..).zip(&details.body.pieces) {
+            let end = start + u64::from(piece.plain_len);
+            if start < to && from < end {
+                let place = if count == 1 {
+                    PiecePlace::Whole
+                } else {
+                    PiecePlace::Part(number)
+                };
+                wanted.push((*piece, place, start));
+            }
+            start = end;
+        }
+        let account = self.clone();
+        let pieces = stream::iter(wanted).map(move |(piece, place, start)| {
+            let account = account.clone();
+            async move {
+                let plain = account.piece(&piece, place).await?;
+                Ok(slice(&plain, start, &(from..to)).unwrap_or_default())
+            }
+        });
+        BodyReader {
+            prefix,
+            pieces: pieces.buffered(PIECES_READ_AHEAD + 1).boxed(),
+            left: to.saturating_sub(from),
+        }
+    }
+
+    /// The structure of a message: as stored, or read again where it was too large to keep.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn structure(&self, details: &Details) -> Result<Structure, StoreError> {
+        let stored = details.structure.as_ref().filter(|row| !row.bytes.is_empty());
+        if let Some(row) = stored {
+            let row = mail_message::StructureRow::decode(&row.bytes);
+            return row
+                .map(|row| row.structure)
+                .map_err(|error| StoreError::Broken(error.to_string()));
+        }
+        let prefix_len = details.cold.prefix.len() as u64;
+        let mut reader = self.read(details, prefix_len..u64::MAX);
+        let mut analysis = Analysis::default();
+        while let Some(bytes) = reader.next().await? {
+            analysis.push(&bytes);
+        }
+        Ok(analysis.into_structure())
+    }
+
+    async fn piece(&self, piece: &Piece, place: PiecePlace) -> Result<Bytes, StoreError> {
+        let id = BlobId {
+            group: self.group(),
+            index: piece.blob,
+        };
+        let plain = self.store().client().read_blob(id, READ_WITHIN).await?;
+        if plain.len() != piece.plain_len as usize || value_of(&plain, place) != piece.value {
+            return Err(StoreError::Broken(format!(
+                "blob {id} is not the piece that its message has"
+            )));
+        }
+        Ok(plain)
+    }
+}
+
+/// What metadata says of a piece: BLAKE3 of a whole body, or a subtree's chaining value.
+fn value_of(plain: &[u8], place: PiecePlace) -> [u8; 32] {
+    use blake3::hazmat::HasherExt;
+    match place {
+        PiecePlace::Whole => *blake3::hash(plain).as_bytes(),
+        PiecePlace::Part(number) => {
+            let mut hasher = blake3::Hasher::new();
+            hasher
+                .set_input_offset(u64::from(number) * PIECE_BYTES as u64)
+                .update(plain);
+            hasher.finalize_non_root()
+        }
+    }
+}
+
+/// The part of `bytes`, which stand at `start`, that lies in `range`; `None` when that is nothing.
+fn slice(bytes: &Bytes, start: u64, range: &Range<u64>) -> Option<Bytes> {
+    let at =
+        |position: u64| usize::try_from(position.saturating_sub(start)).map_or(bytes.len(), |at| at.min(bytes.len()));
+    let (from, to) = (at(range.start), at(range.end));
+    (from < to).then(|| bytes.slice(from..to))
+}
+
+impl BodyReader {
+    /// How many bytes are still to come.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.left
+    }
+
+    /// The next bytes; `None` at the end. Cancel safe.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; nothing follows an error.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, StoreError> {
+        let next = match self.prefix.take() {
+            Some(prefix) => Some(prefix),
+            None => self.pieces.try_next().await?,
+        };
+        if let Some(bytes) = &next {
+            self.left -= (bytes.len() as u64).min(self.left);
+        }
+        Ok(next)
+    }
+}

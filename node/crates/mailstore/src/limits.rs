@@ -1,0 +1,130 @@
+//! Every bound of the mail store, in one place, with the relations between them proved.
+
+use std::time::Duration;
+
+use replication::limits::{BLOB_BYTES_MAX, PAYLOAD_BYTES_MAX};
+use replication::{PIECE_BYTES, PIECE_OVERHEAD_MAX};
+
+/// Largest message, prefix aside. The lists of its pieces still fit into one command and one row.
+pub const MESSAGE_BYTES_MAX: u64 = 256 << 20;
+
+/// Most pieces of one body.
+pub const PIECES_MAX: usize = (MESSAGE_BYTES_MAX / PIECE_BYTES as u64) as usize;
+
+/// Bytes that a piece takes in a row or command: log index, length, value, and their heads.
+const PIECE_RECORD_BYTES: usize = 56;
+
+/// Largest prefix: trace headers of one delivery.
+pub const PREFIX_BYTES_MAX: usize = 8 << 10;
+
+/// Largest structure row. What is beyond it is kept without its structure, which is then read from the message.
+pub const STRUCTURE_BYTES_MAX: usize = 256 << 10;
+
+/// Thread keys of one message: its Message-ID and the last ones that it refers to.
+pub const THREAD_KEYS_MAX: usize = 20;
+
+/// Recipients of one `Deliver` command. More are delivered by further commands that refer to the same body.
+pub const RECIPIENTS_PER_COMMAND: usize = 64;
+
+/// Messages that one STORE, EXPUNGE or MOVE entry changes (DESIGN D18).
+pub const MESSAGES_PER_COMMAND: usize = 1_000;
+
+/// Messages that one COPY, or a RENAME of INBOX, may carry: one entry, one batch.
+pub const MESSAGES_PER_COPY: usize = 10_000;
+
+/// UID ranges that one command names.
+pub const UID_RANGES_MAX: usize = 10_000;
+
+/// Mailboxes of one account.
+pub const MAILBOXES_MAX: usize = 5_000;
+
+/// Subscribed names of one account.
+pub const SUBSCRIPTIONS_MAX: usize = 5_000;
+
+/// Keywords of one mailbox (DESIGN M7).
+pub const KEYWORDS_PER_MAILBOX: usize = 1_000;
+
+/// Keywords of one message (DESIGN M7).
+pub const KEYWORDS_PER_MESSAGE: usize = 100;
+
+/// Longest UIDL in octets (RFC 1939, section 7).
+pub const UIDL_BYTES_MAX: usize = 70;
+
+/// Rows that one page of a query carries.
+pub const PAGE_ROWS: usize = 4_096;
+
+/// Messages whose details one query returns.
+pub const DETAILS_PER_QUERY: usize = 256;
+
+/// Bytes of details after which a query ends its page, whatever messages are left.
+pub const DETAILS_BYTES: usize = 1 << 20;
+
+/// Rows that one sweep looks at.
+pub const SWEEP_ROWS: usize = 1_000;
+
+/// Milliseconds for which the body of an expunged message can still be fetched by a session that shows it (M11).
+pub const KEPT_BODY_MS: u64 = 24 * HOUR_MS;
+
+/// Milliseconds for which a tombstone says that a message was expunged (M3).
+pub const TOMBSTONE_MS: u64 = 60 * 24 * HOUR_MS;
+
+/// Milliseconds after which an upload without a new piece is given up (D3).
+pub const UPLOAD_IDLE_MS: u64 = HOUR_MS;
+
+/// Milliseconds for which a maildrop lock holds without renewal (M9).
+pub const MAILDROP_LEASE_MS: u64 = 15_000;
+
+/// Milliseconds for which a message that is sent again is recognized while its client may not know of it (M14).
+pub const REDELIVERY_MS: u64 = 5 * 24 * HOUR_MS;
+
+/// Deliveries that one command closes.
+pub const CLOSES_PER_COMMAND: usize = 1_000;
+
+/// Deliveries of one group that wait to be closed. Past it the oldest stay open for the whole window: the price is that
+/// the same message, sent again on purpose, is taken for a repetition.
+pub const CLOSES_WAITING_MAX: usize = 50_000;
+
+/// How often deliveries are closed.
+pub const CLOSE_EVERY: Duration = Duration::from_secs(1);
+
+const HOUR_MS: u64 = 3_600_000;
+
+/// Pieces that one body writer has on their way at a time: bounds the memory of a large message that arrives.
+pub const PIECES_IN_FLIGHT: usize = 3;
+
+/// Pieces that a body reader fetches ahead of its client.
+pub const PIECES_READ_AHEAD: usize = 2;
+
+/// Time for one command. SMTP answers the end of data within 30 s (RFC 5321 allows ten minutes, clients do not wait).
+pub const COMMAND_WITHIN: Duration = Duration::from_secs(20);
+
+/// Time for one query or one body piece.
+pub const READ_WITHIN: Duration = Duration::from_secs(10);
+
+/// Time that a SELECT gives the claim of `\Recent`; without it the messages are recent in a later session.
+pub const RECENT_WITHIN: Duration = Duration::from_secs(2);
+
+/// How often a maildrop lock is renewed by its session.
+pub const MAILDROP_RENEW: Duration = Duration::from_secs(5);
+
+/// How often the groups led here are looked at for what is due.
+pub const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// Sweeps of one group in a row, before the next group has its turn.
+pub const SWEEPS_PER_TURN: usize = 50;
+
+const _: () = assert!(2 * MAILDROP_RENEW.as_millis() < MAILDROP_LEASE_MS as u128);
+const _: () = assert!(COMMAND_WITHIN.as_secs() < 30);
+const _: () = assert!(PIECE_BYTES + PIECE_OVERHEAD_MAX <= BLOB_BYTES_MAX);
+const _: () = assert!(MESSAGE_BYTES_MAX < u32::MAX as u64 - PREFIX_BYTES_MAX as u64);
+const _: () = assert!(2 * MESSAGE_BYTES_MAX + 2 + PREFIX_BYTES_MAX as u64 <= u32::MAX as u64);
+const _: () = assert!(
+    RECIPIENTS_PER_COMMAND * (PREFIX_BYTES_MAX + 64) + STRUCTURE_BYTES_MAX + THREAD_KEYS_MAX * 20 + 1_024
+        <= PAYLOAD_BYTES_MAX
+);
+const _: () = assert!(UID_RANGES_MAX * 10 + KEYWORDS_PER_MESSAGE * 132 + 1_024 <= PAYLOAD_BYTES_MAX);
+const _: () = assert!(PIECES_MAX * PIECE_RECORD_BYTES <= PAYLOAD_BYTES_MAX);
+const _: () = assert!(CLOSES_PER_COMMAND * 64 <= PAYLOAD_BYTES_MAX);
+const _: () = assert!(CLOSES_PER_COMMAND <= CLOSES_WAITING_MAX);
+const _: () = assert!(KEPT_BODY_MS < TOMBSTONE_MS);
+const _: () = assert!(MESSAGES_PER_COMMAND <= MESSAGES_PER_COPY);

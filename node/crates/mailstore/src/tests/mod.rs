@@ -1,0 +1,10 @@
+//! Larger tests of the whole crate, by subject.
+
+mod deliveries;
+mod determinism;
+mod histories;
+mod mailboxes;
+mod maildrops;
+mod messages;
+mod uploads;
+mod views;
