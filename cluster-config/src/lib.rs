@@ -1,1 +1,32 @@
-//! The `cluster-config` crate; its parts follow.
+//! What a cluster is made of, as the operator writes it: the cluster file, its limits and checks, where replicas go
+//! at the founding, and the certificates by which nodes know each other.
+//!
+//! Invariants
+//! - A [`ClusterConfig`] that exists is legal: whatever can be told from the file alone has been checked.
+//! - Placement is a pure function: the same topology gives the same replicas.
+//!
+//! Must not know: sockets, tasks, shelves' contents, Raft. Reads files, writes none.
+
+mod certificate;
+mod config;
+pub mod demo;
+mod error;
+mod file;
+mod founding;
+mod id_text;
+pub mod limits;
+mod listener;
+mod name;
+mod network;
+mod placement;
+pub mod tls;
+mod validate;
+
+pub use certificate::{CertificateError, check_service_certificate};
+pub use config::{ClusterConfig, Labels, Limits, NodeConfig, Peer, ServiceConfig, ShelfDir};
+pub use error::{ConfigError, Problem};
+pub use founding::{FoundingPlan, GroupPlan, NodePlan, PLAN_FILE, PlanError, ReplicaPlan, Role, ShelfPlan};
+pub use listener::{ListenAt, Listener, Transport};
+pub use name::{InvalidName, Name};
+pub use network::{InvalidNetwork, Network, Networks};
+pub use placement::{Spot, place, replication_default, system_voters};

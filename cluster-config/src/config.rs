@@ -1,0 +1,242 @@
+//! The cluster file once it has been checked: what a node needs to start, and the input of `init`.
+//!
+//! Invariants
+//! - Node names, and the names of one node's shelves, are unique; so are ids, and ports and paths on one host.
+//! - Every path is absolute, every node has at least one shelf, every listener that is on has an address and a port.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use mail_model::{ClusterId, Domain, NodeId};
+use serde::{Deserialize, Serialize};
+
+use crate::certificate::check_service_certificate;
+use crate::error::{ConfigError, Problem};
+use crate::limits::FILE_BYTES_MAX;
+use crate::listener::{ListenAt, Listener};
+use crate::name::Name;
+use crate::network::Networks;
+use crate::tls::CertificateFiles;
+use crate::validate;
+
+/// A legal cluster file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterConfig {
+    /// The file itself, absolute.
+    pub file: PathBuf,
+    /// What the operator calls the cluster.
+    pub name: Name,
+    /// The id that the founding is to use; otherwise it makes one.
+    pub id: Option<ClusterId>,
+    /// Mail groups to found, at least one.
+    pub groups: u32,
+    /// Voters of a mail group: 1 or 3, never more than there are shelves.
+    pub replication: usize,
+    /// Where the administrator's certificate is.
+    pub admin_dir: PathBuf,
+    /// What mail clients see.
+    pub service: ServiceConfig,
+    /// Bounds that the operator sets.
+    pub limits: Limits,
+    /// At least one, in the order of the file.
+    pub nodes: Vec<NodeConfig>,
+}
+
+/// What mail clients see, the same on every node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceConfig {
+    /// Names by which the service is reached, at least one; greetings carry the first.
+    pub names: Vec<Domain>,
+    /// The operator's own certificate and key; without them the one that the founding makes.
+    pub certificate: Option<CertificateFiles>,
+    /// Clients that may send a password in clear.
+    pub plaintext_passwords_from: Networks,
+    /// Clients that may speak LMTP over TCP.
+    pub lmtp_from: Networks,
+}
+
+/// Bounds that the operator sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest message taken, in bytes, without the headers that the delivery adds.
+    pub message_bytes_max: u64,
+    /// Days for which the delivery log answers.
+    pub delivery_log_days: u32,
+}
+
+/// One node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeConfig {
+    /// Its name.
+    pub name: Name,
+    /// The id that the founding is to use; otherwise it makes one.
+    pub id: Option<NodeId>,
+    /// Host name or address at which the other nodes and administrators reach it.
+    pub host: String,
+    /// Where it keeps what is its own.
+    pub state_dir: PathBuf,
+    /// Unix socket for LMTP, if there is to be one.
+    pub lmtp_socket: Option<PathBuf>,
+    /// The listeners that are on.
+    pub listeners: BTreeMap<Listener, ListenAt>,
+    /// At least one, in the order of the file.
+    pub shelves: Vec<ShelfDir>,
+}
+
+/// A shelf as its node finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShelfDir {
+    /// Unique within the node.
+    pub name: Name,
+    /// Its directory.
+    pub path: PathBuf,
+    /// What it shares with other shelves.
+    pub labels: Labels,
+}
+
+/// What fails together: shelves with an equal label do, whatever node they are on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Labels {
+    /// The rack: its power and its switch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rack: Option<String>,
+    /// The box that holds the disks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enclosure: Option<String>,
+    /// The cable or fabric to that box.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+}
+
+impl Labels {
+    /// Whether there is none.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Where another node is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The node.
+    pub name: Name,
+    /// Host name or address.
+    pub host: String,
+    /// Its QUIC port (UDP).
+    pub port: u16,
+}
+
+impl ClusterConfig {
+    /// Reads and checks a cluster file. Asks nothing of the machine, so that it does on any that has the file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or with everything that is wrong with it.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let read = |detail: String| ConfigError::Read {
+            file: file.to_owned(),
+            detail,
+        };
+        let size = fs::metadata(file).map_err(|error| read(error.to_string()))?.len();
+        if size > FILE_BYTES_MAX {
+            return Err(read(format!(
+                "{size} bytes, a cluster file has at most {FILE_BYTES_MAX}"
+            )));
+        }
+        let text = fs::read_to_string(file).map_err(|error| read(error.to_string()))?;
+        let file = std::path::absolute(file).map_err(|error| read(error.to_string()))?;
+        Self::parse(&file, &text)
+    }
+
+    /// Checks the text of a cluster file. `file` is absolute; relative paths start where it is.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
+        validate::parse(file, text).map_err(|problems| ConfigError::Problems {
+            file: file.to_owned(),
+            problems,
+        })
+    }
+
+    /// The node of that name.
+    #[must_use]
+    pub fn node(&self, name: &str) -> Option<&NodeConfig> {
+        self.nodes.iter().find(|node| node.name.as_str() == name)
+    }
+
+    /// Where `node` finds the others.
+    pub fn peers_of(&self, node: &Name) -> impl Iterator<Item = Peer> {
+        self.nodes
+            .iter()
+            .filter(move |other| other.name != *node)
+            .filter_map(NodeConfig::as_peer)
+    }
+
+    /// The certificate that mail clients get from `node`.
+    #[must_use]
+    pub fn service_certificate(&self, node: &NodeConfig) -> CertificateFiles {
+        match &self.service.certificate {
+            Some(files) => files.clone(),
+            None => node.service_certificate_made(),
+        }
+    }
+
+    /// The administrator's certificate.
+    #[must_use]
+    pub fn admin_certificate(&self) -> CertificateFiles {
+        CertificateFiles::named(&self.admin_dir, "admin")
+    }
+
+    /// The certificate of the cluster's CA, as administrators have it.
+    #[must_use]
+    pub fn admin_authority(&self) -> PathBuf {
+        self.admin_dir.join(crate::tls::AUTHORITY_FILE)
+    }
+
+    /// Looks at the machine: the operator's own certificate for mail clients, if the file names one, must do for every
+    /// name of the service at the time `now`. Returns how long it is still valid.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn check_certificate(&self, now: SystemTime) -> Result<Option<Duration>, ConfigError> {
+        let Some(files) = &self.service.certificate else {
+            return Ok(None);
+        };
+        let checked = check_service_certificate(files, &self.service.names, now);
+        checked.map(Some).map_err(|wrong| ConfigError::Problems {
+            file: self.file.clone(),
+            problems: wrong.iter().map(Problem::of_certificate).collect(),
+        })
+    }
+}
+
+impl NodeConfig {
+    /// The certificate by which the other nodes know it.
+    #[must_use]
+    pub fn node_certificate(&self) -> CertificateFiles {
+        CertificateFiles::named(&self.state_dir, "node")
+    }
+
+    /// The certificate for mail clients that the founding makes when the operator has none.
+    #[must_use]
+    pub fn service_certificate_made(&self) -> CertificateFiles {
+        CertificateFiles::named(&self.state_dir, "service")
+    }
+
+    /// The certificate of the cluster's CA.
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        self.state_dir.join(crate::tls::AUTHORITY_FILE)
+    }
+
+    fn as_peer(&self) -> Option<Peer> {
+        self.listeners.get(&Listener::Quic).map(|at| Peer {
+            name: self.name.clone(),
+            host: self.host.clone(),
+            port: at.port,
+        })
+    }
+}

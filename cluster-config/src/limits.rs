@@ -1,0 +1,52 @@
+//! Every bound of the cluster file, in one place, with the relations between them proved.
+
+/// Most bytes of a cluster file: one with hundreds of nodes is far below.
+pub const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// Most bytes of a node's, shelf's or cluster's name: it stands in table columns, file names and metric labels.
+pub const NAME_BYTES_MAX: usize = 32;
+
+/// Most nodes of one cluster.
+pub const NODES_MAX: usize = 256;
+/// Most shelves of one node.
+pub const SHELVES_PER_NODE_MAX: usize = 64;
+
+/// Mail groups of a cluster whose file names no number: enough for a handful of nodes.
+pub const GROUPS_DEFAULT: u32 = 16;
+/// Most mail groups: a few hundred replicas per node is what slow timers carry (DESIGN D1).
+pub const GROUPS_MAX: u32 = 1_024;
+
+/// Replicas of a mail group when there are shelves enough.
+pub const REPLICATION_MAX: usize = 3;
+/// Voters of the system group when there are nodes enough.
+pub const SYSTEM_VOTERS_MAX: usize = 5;
+
+/// Largest message, in bytes, when the file names none.
+pub const MESSAGE_BYTES_DEFAULT: u64 = 64 << 20;
+/// The smallest largest message: RFC 5321 section 4.5.3.1.7 wants 64 kB, mail with one photo wants more.
+pub const MESSAGE_BYTES_LOW: u64 = 1 << 20;
+/// The largest largest message.
+pub const MESSAGE_BYTES_HIGH: u64 = 1 << 30;
+
+/// Days that the delivery log is kept when the file names none.
+pub const DELIVERY_LOG_DAYS_DEFAULT: u32 = 30;
+/// Most days that it is kept.
+pub const DELIVERY_LOG_DAYS_MAX: u32 = 3_650;
+
+/// Most bytes of a unix socket's path, its ending NUL aside (`sun_path`).
+pub const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// What the demo adds to its base port from one node to the next.
+pub const DEMO_PORT_STEP: u16 = 1_000;
+/// Most nodes of a demo: one machine runs them all.
+pub const DEMO_NODES_MAX: u16 = 9;
+/// Most shelves of a demo's node.
+pub const DEMO_SHELVES_MAX: u16 = 8;
+
+const _: () = assert!(REPLICATION_MAX % 2 == 1 && SYSTEM_VOTERS_MAX % 2 == 1);
+const _: () = assert!(REPLICATION_MAX <= SYSTEM_VOTERS_MAX);
+const _: () = assert!(GROUPS_DEFAULT <= GROUPS_MAX);
+const _: () = assert!(MESSAGE_BYTES_LOW <= MESSAGE_BYTES_DEFAULT && MESSAGE_BYTES_DEFAULT <= MESSAGE_BYTES_HIGH);
+const _: () = assert!(DELIVERY_LOG_DAYS_DEFAULT <= DELIVERY_LOG_DAYS_MAX);
+const _: () = assert!((DEMO_NODES_MAX as usize) <= NODES_MAX && (DEMO_SHELVES_MAX as usize) <= SHELVES_PER_NODE_MAX);
+const _: () = assert!(DEMO_PORT_STEP > 995, "the ports of two demo nodes must not meet");
