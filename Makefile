@@ -1,0 +1,25 @@
+# The commands of Holdfast. Each sees first to the system packages that it needs.
+
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/holdfast/target
+
+SEED ?= 1
+RUNS ?= 20
+
+.PHONY: help deps deps-test test chaos
+
+help:
+	@echo "make test   build everything and run the whole suite"
+	@echo "make chaos  simulate clusters under faults: SEED=1 RUNS=20"
+	@echo "make deps   install the system packages that building needs"
+
+deps:
+	@.ci/packages build
+
+deps-test:
+	@.ci/packages test
+
+test: deps-test
+	cargo test --workspace --locked
+
+chaos: deps
+	cargo run --quiet --locked -p chaos-tests --bin chaos -- --seed $(SEED) --runs $(RUNS)
