@@ -103,7 +103,7 @@ fn write_replica(store: &ReplicaStore, id: u64) {
             (next..upto).map(|index| entry(id, index)).collect(),
             tell(id, "log", upto, sender.clone()),
         );
-        if next % 5 == 0 {
+        if next.is_multiple_of(5) {
             store.save_vote(
                 Bytes::copy_from_slice(&next.to_be_bytes()),
                 tell(id, "vote", next, sender.clone()),
@@ -115,7 +115,7 @@ fn write_replica(store: &ReplicaStore, id: u64) {
         store
             .write_state(LogIndex(upto - 1), &txn.finish().batch)
             .expect("written");
-        if next % 11 == 0 && next > 60 {
+        if next.is_multiple_of(11) && next > 60 {
             let marker = Bytes::copy_from_slice(&next.to_be_bytes());
             store.purge(
                 LogIndex(next - 50),
