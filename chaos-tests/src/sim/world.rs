@@ -51,6 +51,9 @@ impl Shape {
     };
 }
 
+/// Log kept by each replica: so little that who was away for a while needs a snapshot.
+const LOG_KEEP_BYTES: u64 = 32 << 10;
+
 /// What runs of a node between two crashes.
 struct Running {
     replicator: Replicator<SimTypes>,
@@ -241,7 +244,7 @@ impl World {
             shelves.push(shelf);
         }
         replicator.watch_peers();
-        replicator.tend_logs();
+        replicator.tend_logs(LOG_KEEP_BYTES);
         replicator.found().await.map_err(Violation::DoesNotStart)?;
         *lock(&machine.running) = Some(Running { replicator, shelves });
         Ok(())

@@ -8,17 +8,18 @@ use std::time::Duration;
 
 use openraft::type_config::TypeConfigExt;
 
-use crate::limits::{LOG_CHECK_MS, LOG_KEEP_BYTES};
+use crate::limits::LOG_CHECK_MS;
 use crate::node::{Inner, Replicator};
 use crate::replica::ReplicaStatus;
 use crate::types::GroupTypes;
 
-/// Up to which entry a replica may purge its log, that has grown by `grown` bytes since it was purged last.
-fn purge_upto(status: &ReplicaStatus, grown: u64) -> Option<u64> {
-    if grown < LOG_KEEP_BYTES || status.applied_index == 0 {
+/// Up to which entry a replica may purge its log, that has grown by `grown` bytes since it was purged last and should
+/// keep about `keep`.
+fn purge_upto(status: &ReplicaStatus, grown: u64, keep: u64) -> Option<u64> {
+    if grown < keep || status.applied_index == 0 {
         return None;
     }
-    if !status.leads || grown >= 2 * LOG_KEEP_BYTES {
+    if !status.leads || grown >= keep.saturating_mul(2) {
         return Some(status.applied_index);
     }
     let slowest = status.matched.iter().map(|(_, index)| *index).min();
@@ -26,19 +27,20 @@ fn purge_upto(status: &ReplicaStatus, grown: u64) -> Option<u64> {
 }
 
 impl<C: GroupTypes> Replicator<C> {
-    /// Starts looking after the logs of the replicas here, and takes founding learners in; ends with the last handle.
-    pub fn tend_logs(&self) {
-        drop(C::spawn(tend(std::sync::Arc::downgrade(&self.inner))));
+    /// Starts looking after the logs of the replicas here, each of which keeps about `keep_bytes`
+    /// ([`crate::limits::LOG_KEEP_BYTES`]), and takes founding learners in; ends with the last handle.
+    pub fn tend_logs(&self, keep_bytes: u64) {
+        drop(C::spawn(tend(std::sync::Arc::downgrade(&self.inner), keep_bytes)));
     }
 }
 
-async fn tend<C: GroupTypes>(inner: Weak<Inner<C>>) {
+async fn tend<C: GroupTypes>(inner: Weak<Inner<C>>, keep_bytes: u64) {
     loop {
         C::sleep(Duration::from_millis(LOG_CHECK_MS)).await;
         let Some(inner) = inner.upgrade() else { return };
         for replica in inner.all() {
             let status = replica.status();
-            if let Some(upto) = purge_upto(&status, replica.log_grown()) {
+            if let Some(upto) = purge_upto(&status, replica.log_grown(), keep_bytes) {
                 replica.purge(upto).await;
             }
             if status.leads {
@@ -68,6 +70,8 @@ mod tests {
     use super::*;
     use mail_model::{GroupId, ReplicaId};
 
+    const KEEP: u64 = 1_000;
+
     fn leader(applied_index: u64, matched: &[u64]) -> ReplicaStatus {
         ReplicaStatus {
             replica: ReplicaId(1),
@@ -87,14 +91,14 @@ mod tests {
 
     #[test]
     fn a_small_log_stays() {
-        assert_eq!(purge_upto(&leader(100, &[100, 100]), LOG_KEEP_BYTES - 1), None);
+        assert_eq!(purge_upto(&leader(100, &[100, 100]), KEEP - 1, KEEP), None);
     }
 
     #[test]
     fn a_follower_that_was_away_keeps_the_log_for_a_while() {
-        assert_eq!(purge_upto(&leader(100, &[100, 40]), LOG_KEEP_BYTES), Some(40));
-        assert_eq!(purge_upto(&leader(100, &[100, 0]), LOG_KEEP_BYTES), None);
-        assert_eq!(purge_upto(&leader(100, &[100, 40]), 2 * LOG_KEEP_BYTES), Some(100));
+        assert_eq!(purge_upto(&leader(100, &[100, 40]), KEEP, KEEP), Some(40));
+        assert_eq!(purge_upto(&leader(100, &[100, 0]), KEEP, KEEP), None);
+        assert_eq!(purge_upto(&leader(100, &[100, 40]), 2 * KEEP, KEEP), Some(100));
     }
 
     #[test]
@@ -103,6 +107,6 @@ mod tests {
             leads: false,
             ..leader(70, &[])
         };
-        assert_eq!(purge_upto(&follower, LOG_KEEP_BYTES), Some(70));
+        assert_eq!(purge_upto(&follower, KEEP, KEEP), Some(70));
     }
 }
