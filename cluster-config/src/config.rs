@@ -21,6 +21,13 @@ use crate::network::Networks;
 use crate::tls::CertificateFiles;
 use crate::validate;
 
+/// In a node's state directory: locked by its process for as long as it lives.
+pub const LOCK_FILE: &str = "lock";
+/// In a node's state directory: the process id of the node that runs.
+pub const PID_FILE: &str = "pid";
+/// In a node's state directory: says that its shelves were made, so that a missing one is never taken for a new one.
+pub const SHELVES_MADE_FILE: &str = "shelves-made";
+
 /// A legal cluster file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClusterConfig {

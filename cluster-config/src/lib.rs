@@ -1,5 +1,5 @@
 //! What a cluster is made of, as the operator writes it: the cluster file, its limits and checks, where replicas go
-//! at the founding, and the certificates by which nodes know each other.
+//! at the founding, the certificates by which nodes know each other, and what administrators' tools say to nodes.
 //!
 //! Invariants
 //! - A [`ClusterConfig`] that exists is legal: whatever can be told from the file alone has been checked.
@@ -7,6 +7,7 @@
 //!
 //! Must not know: sockets, tasks, shelves' contents, Raft. Reads files, writes none.
 
+pub mod admin;
 mod certificate;
 mod config;
 pub mod demo;
@@ -23,7 +24,9 @@ pub mod tls;
 mod validate;
 
 pub use certificate::{CertificateError, check_service_certificate};
-pub use config::{ClusterConfig, Labels, Limits, NodeConfig, Peer, ServiceConfig, ShelfDir};
+pub use config::{
+    ClusterConfig, LOCK_FILE, Labels, Limits, NodeConfig, PID_FILE, Peer, SHELVES_MADE_FILE, ServiceConfig, ShelfDir,
+};
 pub use error::{ConfigError, Problem};
 pub use founding::{FoundingPlan, GroupPlan, NodePlan, PLAN_FILE, PlanError, ReplicaPlan, Role, ShelfPlan};
 pub use listener::{ListenAt, Listener, Transport};

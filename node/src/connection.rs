@@ -17,9 +17,9 @@ use tokio_rustls::TlsAcceptor;
 const READ_BYTES: usize = 16 << 10;
 
 /// Both directions of a stream.
-trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+trait Duplex: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
+impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> Duplex for S {}
 
 /// Who is at the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Connection {
     #[must_use]
     pub fn plain<S>(stream: S, peer: Peer, tls: Option<Arc<ServerConfig>>) -> Self
     where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        S: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static,
     {
         Self {
             stream: Some(Box::new(stream)),
@@ -71,7 +71,7 @@ impl Connection {
     /// When the handshake fails.
     pub async fn secure<S>(stream: S, peer: Peer, tls: Arc<ServerConfig>) -> io::Result<Self>
     where
-        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        S: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static,
     {
         let mut connection = Self::plain(stream, peer, Some(tls));
         connection.start_tls().await?;

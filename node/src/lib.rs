@@ -1,11 +1,17 @@
-//! A node of the cluster: what its sessions use. The sessions, and what starts them, are not here yet.
+//! A node of the cluster: listeners, sessions, boot, admin API.
 //!
-//! Must not know: consensus, databases, the grammar of a protocol.
+//! Must not know: consensus and databases, but for `boot`; the grammar of a protocol.
 
 pub mod accounts;
+mod admin;
 pub mod auth;
+pub mod boot;
 pub mod connection;
 pub mod delivery_log;
+pub mod limits;
+mod listener;
+mod metrics;
 pub mod services;
+pub mod session;
 #[cfg(test)]
 mod testing;

@@ -29,9 +29,9 @@ const READY: Duration = Duration::from_secs(20);
 /// The node; everything ends when it is dropped.
 pub(crate) struct TestNode {
     pub(crate) services: SharedServices,
-    _replicator: Replicator<TokioTypes>,
+    pub(crate) replicator: Replicator<TokioTypes>,
     /// Turns `services.stopping` true.
-    _stop: watch::Sender<bool>,
+    pub(crate) stop: watch::Sender<bool>,
     _dir: tempfile::TempDir,
 }
 
@@ -136,8 +136,8 @@ pub(crate) async fn node_with_accounts(accounts: usize) -> TestNode {
     };
     TestNode {
         services: Arc::new(services),
-        _replicator: replicator,
-        _stop: stop,
+        replicator,
+        stop,
         _dir: dir,
     }
 }

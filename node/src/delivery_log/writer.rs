@@ -170,5 +170,5 @@ fn day_of(record: &DeliveryRecord) -> Date {
 
 /// Counts records that are in no file.
 pub(super) fn count_lost(records: u64) {
-    metrics::counter!("delivery_log_lost_total").increment(records);
+    metrics::counter!("holdfast_delivery_log_lost_total").increment(records);
 }

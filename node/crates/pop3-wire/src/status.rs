@@ -14,6 +14,8 @@ pub enum Refusal {
     InUse,
     /// It cannot be done now, and trying later may help; nothing has changed.
     Temporary,
+    /// Another session deleted the message, and its bytes are no longer kept.
+    Gone,
     /// TLS cannot be started now.
     TlsUnavailable,
 }
@@ -25,6 +27,7 @@ impl Refusal {
             Self::AccountDisabled => "-ERR [AUTH] the account is disabled",
             Self::InUse => "-ERR [IN-USE] the maildrop is open in another session",
             Self::Temporary => "-ERR [SYS/TEMP] not possible for now, try later",
+            Self::Gone => "-ERR the message was deleted in another session",
             Self::TlsUnavailable => "-ERR [SYS/TEMP] TLS cannot be started for now",
         }
     }

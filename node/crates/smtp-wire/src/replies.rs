@@ -150,14 +150,6 @@ pub(crate) fn chunks_begun() -> Reply {
     Reply::new(503, Detail(5, 1), "the message has begun with BDAT")
 }
 
-pub(crate) fn too_many_recipients() -> Reply {
-    Reply::new(
-        452,
-        Detail(5, 3),
-        "too many recipients, send the others in a transaction of their own",
-    )
-}
-
 pub(crate) fn tls_absent() -> Reply {
     Reply::new(502, Detail(5, 1), "TLS is not offered")
 }
@@ -302,10 +294,30 @@ pub fn recipient_disabled() -> Reply {
     Reply::new(550, Detail(2, 1), "the recipient takes no mail")
 }
 
+/// The transaction has as many recipients as it may have (RFC 5321 4.5.3.1.10).
+#[must_use]
+pub fn too_many_recipients() -> Reply {
+    Reply::new(
+        452,
+        Detail(5, 3),
+        "too many recipients, send the others in a transaction of their own",
+    )
+}
+
 /// No room in the recipient's quota; users make room, so the sender may try again.
 #[must_use]
 pub fn over_quota() -> Reply {
     Reply::new(452, Detail(2, 2), "the recipient's mailbox is full")
+}
+
+/// The message is larger than all that the recipient may ever hold.
+#[must_use]
+pub fn larger_than_quota() -> Reply {
+    Reply::new(
+        552,
+        Detail(2, 2),
+        "the message is larger than the recipient's mailbox may be",
+    )
 }
 
 /// The domain is not of this cluster, and the client may not send elsewhere.
@@ -336,6 +348,12 @@ pub fn no_space() -> Reply {
 #[must_use]
 pub fn bad_credentials() -> Reply {
     Reply::new(535, Detail(7, 8), "name or password is wrong")
+}
+
+/// Name and password are right, but the account is disabled (RFC 5248 2.4).
+#[must_use]
+pub fn account_disabled() -> Reply {
+    Reply::new(525, Detail(7, 13), "the account is disabled")
 }
 
 /// Passwords cannot be checked now.

@@ -86,6 +86,12 @@ impl ListPattern {
         })
     }
 
+    /// Whether there is a `%`: LSUB then shows levels above subscribed names too (RFC 3501 6.3.9).
+    #[must_use]
+    pub fn has_percent(&self) -> bool {
+        !self.percents.is_empty()
+    }
+
     /// Whether the whole of `name` fits. INBOX fits in any case, as the first part of a name.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {

@@ -14,8 +14,8 @@ use crate::command::{
 };
 use crate::limits::{COMMAND_WITHIN, DETAILS_PER_QUERY, MESSAGES_PER_COMMAND, READ_WITHIN};
 use crate::query::{
-    CheckAccount, CheckReport, Details, GetAccount, GetDetails, GetMailbox, GroupQuery, ListMailboxes, MailboxList,
-    MailboxRef, Quota, Selected,
+    CheckAccount, CheckReport, Details, GetAccount, GetDetails, GetHotPage, GetMailbox, GroupQuery, HotPage,
+    ListMailboxes, MailboxList, MailboxRef, Quota, Selected,
 };
 use crate::uid_set::UidSet;
 
@@ -275,6 +275,22 @@ impl Account {
         let page = self.ask(Freshness::Seen, query).await?;
         let more = uids.len() > DETAILS_PER_QUERY || page.contains(&None);
         Ok((page.into_iter().flatten().collect(), more))
+    }
+
+    /// Flags, dates and sizes of the messages with UIDs from `from` to `to`, as one page; [`HotPage::next`] says where
+    /// the next one begins. Expunged messages are not in it.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn hot_page(&self, mailbox: MailboxId, from: u32, to: u32) -> Result<HotPage, StoreError> {
+        let account = self.id();
+        let query = GetHotPage {
+            account,
+            mailbox,
+            from,
+            to,
+        };
+        self.ask(Freshness::Seen, query).await
     }
 
     /// The consistency check.

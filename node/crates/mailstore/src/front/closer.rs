@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
-use mail_model::GroupId;
+use mail_model::{AccountId, GroupId};
 
 use super::{Mailstore, StoreError};
 use crate::command::{CloseDeliveries, ClosedDelivery};
@@ -55,6 +55,12 @@ impl OpenDeliveries {
 
     pub(super) fn add(&mut self, group: GroupId, delivery: ClosedDelivery) {
         self.deliveries.push((group, delivery));
+    }
+
+    /// Leaves those of other accounts open for good: the client was told that they do not have the message, and will
+    /// send it again.
+    pub fn retain(&mut self, is_told: impl Fn(AccountId) -> bool) {
+        self.deliveries.retain(|(_, delivery)| is_told(delivery.account));
     }
 
     /// The client sent its next command after a reply that took the message. Never waits.

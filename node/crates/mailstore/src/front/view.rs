@@ -15,7 +15,7 @@ use mail_model::{Keyword, MailboxId, ModSeq, SeqNum, SystemFlags, Uid};
 use super::{Account, Freshness, StoreError};
 use crate::command::{AdvanceRecent, ClaimedRecent};
 use crate::limits::RECENT_WITHIN;
-use crate::query::{Changes, GetChanges, GetHotPage, MailboxRef, Position, Selected};
+use crate::query::{Changes, GetChanges, MailboxRef, Position, Selected};
 use crate::record::{HotRow, KeywordBits};
 use crate::rejection::Rejection;
 
@@ -256,13 +256,7 @@ impl MailboxView {
         let mut entries = Vec::with_capacity(self.selected.info.messages as usize);
         let mut from = Some(0);
         while let Some(at) = from {
-            let query = GetHotPage {
-                account: self.account.id(),
-                mailbox: self.mailbox(),
-                from: at,
-                to: u32::MAX,
-            };
-            let page = self.account.ask(Freshness::Seen, query).await?;
+            let page = self.account.hot_page(self.mailbox(), at, u32::MAX).await?;
             let messages = page.messages()?;
             entries.extend(messages.into_iter().map(|(uid, hot)| ViewEntry::new(uid, hot, false)));
             from = page.next;

@@ -1,0 +1,73 @@
+//! Every bound of the node process itself, in one place, with the relations between them proved. Bounds of sessions
+//! stand in their wire crates, those of log-in in `auth::limits`.
+
+use std::time::Duration;
+
+/// Connections of mail clients that are open at once, over all listeners. Past it, clients are told to come back.
+pub const CONNECTIONS_MAX: usize = 16_384;
+/// Those of one client address. A webmail server or a NAT has many users; loopback is the machine itself and counts in
+/// the total only.
+pub const CLIENT_CONNECTIONS_MAX: usize = 256;
+/// TLS handshakes at once: each is a signature, and more would only wait for a core inside rustls instead of here.
+pub const HANDSHAKES_MAX: usize = 64;
+/// How long a client may take for its handshake, waiting for its turn included.
+pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(20);
+/// Connections that the kernel keeps while we are busy.
+pub const BACKLOG: u32 = 1_024;
+/// Pause after a failed accept, such as for want of file descriptors: others may close some meanwhile.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// File descriptors that a connection may need, and those that all else needs.
+pub const DESCRIPTORS_WANTED: u64 = 2 * CONNECTIONS_MAX as u64 + 16_384;
+
+/// Connections of administrators at once.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// How long an administrator's tool may take for the head of a request.
+pub const ADMIN_HEAD_WITHIN: Duration = Duration::from_secs(10);
+/// How long one call may take, the longest check of an account included.
+pub const ADMIN_CALL_WITHIN: Duration = Duration::from_secs(120);
+/// Connections for metrics at once.
+pub const METRICS_CONNECTIONS_MAX: usize = 16;
+/// Time between looks at what the metrics show as a level.
+pub const GAUGES_EVERY: Duration = Duration::from_secs(5);
+
+/// Block cache of all shelves of the process, in bytes.
+pub const BLOCK_CACHE_BYTES: usize = 128 << 20;
+/// A call into a shelf's disk that takes this long is a warning.
+pub const SLOW_AFTER: Duration = Duration::from_secs(1);
+/// A call into a shelf's disk that takes this long ends the use of that shelf (DESIGN D11).
+pub const STALLED_AFTER: Duration = Duration::from_secs(10);
+/// Time between looks at the calls in flight.
+pub const WATCH_EVERY: Duration = Duration::from_millis(500);
+/// Time between looks at the free space of a shelf.
+pub const SPACE_EVERY: Duration = Duration::from_secs(10);
+
+/// Time between looking up the addresses of the other nodes.
+pub const PEERS_EVERY: Duration = Duration::from_secs(60);
+/// How long the first look may hold up the start.
+pub const PEERS_WITHIN: Duration = Duration::from_secs(5);
+/// Pause between attempts to found the directory.
+pub const FOUND_EVERY: Duration = Duration::from_millis(500);
+
+/// How long sessions get to say good-bye.
+pub const SESSIONS_END_WITHIN: Duration = Duration::from_secs(5);
+/// How long groups get to be led from elsewhere, and replicas to end.
+pub const GROUPS_END_WITHIN: Duration = Duration::from_secs(6);
+/// How long requests of other nodes get to be answered.
+pub const TRANSPORT_END_WITHIN: Duration = Duration::from_secs(2);
+/// How long a shelf gets to write what is queued and to close.
+pub const SHELF_END_WITHIN: Duration = Duration::from_secs(8);
+/// The process is gone after this, whatever hangs.
+pub const STOP_WITHIN: Duration = Duration::from_secs(25);
+
+const _: () = assert!(CLIENT_CONNECTIONS_MAX < CONNECTIONS_MAX && HANDSHAKES_MAX < CONNECTIONS_MAX);
+const _: () = assert!(WATCH_EVERY.as_millis() < SLOW_AFTER.as_millis());
+const _: () = assert!(SLOW_AFTER.as_millis() < STALLED_AFTER.as_millis());
+const _: () = assert!(replication::limits::HAND_OVER_MS < GROUPS_END_WITHIN.as_millis() as u64);
+const _: () = assert!(
+    SESSIONS_END_WITHIN.as_secs()
+        + GROUPS_END_WITHIN.as_secs()
+        + TRANSPORT_END_WITHIN.as_secs()
+        + SHELF_END_WITHIN.as_secs()
+        < STOP_WITHIN.as_secs()
+);

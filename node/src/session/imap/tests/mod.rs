@@ -1,0 +1,13 @@
+//! Sessions over streams in memory, against a node with real groups.
+
+mod bodies;
+mod concurrency;
+mod faults;
+mod harness;
+mod limits;
+mod log_in;
+mod mailboxes;
+mod messages;
+mod search;
+mod structure;
+mod tls;
