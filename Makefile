@@ -5,9 +5,10 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/holdfast/target
 SEED ?= 1
 RUNS ?= 20
 
-.PHONY: help deps deps-test test chaos
+.PHONY: help deps deps-test demo test chaos
 
 help:
+	@echo "make demo   build, and run a three-node cluster on this machine with accounts ready to use"
 	@echo "make test   build everything and run the whole suite"
 	@echo "make chaos  simulate clusters under faults: SEED=1 RUNS=20"
 	@echo "make deps   install the system packages that building needs"
@@ -17,6 +18,10 @@ deps:
 
 deps-test:
 	@.ci/packages test
+
+demo: deps
+	cargo build --locked -p node -p cli
+	@exec $(CARGO_TARGET_DIR)/debug/holdfast demo
 
 test: deps-test
 	cargo test --workspace --locked

@@ -2,5 +2,11 @@
 //!
 //! Must not know: RocksDB, Raft. What happens inside a running cluster is asked of its nodes.
 
+pub mod admin_client;
+pub mod cluster_status;
 pub mod command;
+mod demo;
 pub mod found;
+pub mod limits;
+mod output;
+pub mod survival;

@@ -15,6 +15,7 @@ const SOON: Duration = Duration::from_secs(30 * 86_400);
 #[derive(Subcommand)]
 pub(super) enum Config {
     /// Say whether the cluster file is right, and what to do where it is not
+    #[command(after_help = "Example:\n  holdfast --config cluster.toml config check")]
     Check,
 }
 

@@ -13,6 +13,7 @@ use crate::found::{self, Founding, Places};
 
 /// Found a cluster: its CA, certificates, recovery key and plan
 #[derive(clap::Args)]
+#[command(after_help = "Example:\n  holdfast --config cluster.toml init --node n1")]
 pub(super) struct Init {
     /// A node on this machine, repeated for several; the files of all others go to --bundles. Without it, all are here
     #[arg(long, value_name = "NAME")]
