@@ -1,42 +1,102 @@
 //! Closing deliveries whose clients went on after our reply (DESIGN M14), many in one entry.
 //!
 //! Invariant: a delivery is closed only when its session says so. What a dying node had not closed yet stays open until
-//! the end of the window, as that of a session that died.
+//! the end of the window, as that of a session that died. What waits is closed before the same message is delivered again
+//! by this node.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use mail_model::{AccountId, GroupId};
 
 use super::{Mailstore, StoreError};
-use crate::command::{CloseDeliveries, ClosedDelivery};
+use crate::command::{CloseDeliveries, ClosedDelivery, DeliverTo};
 use crate::limits::{CLOSE_EVERY, CLOSES_PER_COMMAND, CLOSES_WAITING_MAX, COMMAND_WITHIN};
+
+#[derive(Default)]
+struct Waiting {
+    /// Also those that are being closed now.
+    deliveries: VecDeque<ClosedDelivery>,
+    /// Held by whoever closes them, so that another one who has to wait for it can.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
 
 /// What waits to be closed.
 #[derive(Default)]
 pub(super) struct Closing {
-    groups: Mutex<BTreeMap<GroupId, VecDeque<ClosedDelivery>>>,
+    groups: Mutex<BTreeMap<GroupId, Waiting>>,
 }
 
 impl Closing {
-    fn add(&self, group: GroupId, closed: impl IntoIterator<Item = ClosedDelivery>) {
+    fn with<T>(&self, group: GroupId, look: impl FnOnce(&mut Waiting) -> T) -> T {
         let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = groups.entry(group).or_default();
-        waiting.extend(closed);
-        let too_many = waiting.len().saturating_sub(CLOSES_WAITING_MAX);
-        waiting.drain(..too_many);
+        look(groups.entry(group).or_default())
     }
 
-    fn take_some(&self, group: GroupId) -> Vec<ClosedDelivery> {
-        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = groups.entry(group).or_default();
-        let count = waiting.len().min(CLOSES_PER_COMMAND);
-        waiting.drain(..count).collect()
+    fn add(&self, group: GroupId, closed: ClosedDelivery) {
+        self.with(group, |waiting| {
+            waiting.deliveries.push_back(closed);
+            let too_many = waiting.deliveries.len().saturating_sub(CLOSES_WAITING_MAX);
+            waiting.deliveries.drain(..too_many);
+        });
+    }
+
+    /// Whether one of them looks like a delivery to `to`, and is not closed yet.
+    fn holds(&self, group: GroupId, to: &[DeliverTo]) -> bool {
+        self.with(group, |waiting| {
+            let is_of = |closed: &ClosedDelivery, to: &DeliverTo| {
+                closed.account == to.account && to.key.as_ref() == Some(&closed.key)
+            };
+            waiting
+                .deliveries
+                .iter()
+                .any(|closed| to.iter().any(|to| is_of(closed, to)))
+        })
+    }
+
+    fn some(&self, group: GroupId) -> Vec<ClosedDelivery> {
+        self.with(group, |waiting| {
+            waiting.deliveries.iter().take(CLOSES_PER_COMMAND).copied().collect()
+        })
+    }
+
+    fn remove(&self, group: GroupId, closed: &[ClosedDelivery]) {
+        self.with(group, |waiting| {
+            waiting.deliveries.retain(|delivery| !closed.contains(delivery))
+        });
     }
 
     fn groups(&self) -> Vec<GroupId> {
         let groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
         groups.keys().copied().collect()
+    }
+}
+
+impl Mailstore {
+    /// Before a delivery: closes those that look like it, if there are any. A client that went on after our reply and
+    /// sends the same again means it, also when the closer has not had its turn yet.
+    pub(super) async fn close_before(&self, group: GroupId, to: &[DeliverTo]) -> Result<(), StoreError> {
+        if self.inner.closing.holds(group, to) {
+            self.close_waiting(group).await?;
+        }
+        Ok(())
+    }
+
+    async fn close_waiting(&self, group: GroupId) -> Result<(), StoreError> {
+        let closing = &self.inner.closing;
+        let turn = closing.with(group, |waiting| waiting.turn.clone());
+        let _turn = turn.lock().await;
+        loop {
+            let deliveries = closing.some(group);
+            if deliveries.is_empty() {
+                return Ok(());
+            }
+            let command = CloseDeliveries {
+                deliveries: deliveries.clone(),
+            };
+            self.run(group, command, None, COMMAND_WITHIN).await?;
+            closing.remove(group, &deliveries);
+        }
     }
 }
 
@@ -66,7 +126,7 @@ impl OpenDeliveries {
     /// The client sent its next command after a reply that took the message. Never waits.
     pub fn close(self) {
         for (group, delivery) in self.deliveries {
-            self.store.inner.closing.add(group, [delivery]);
+            self.store.inner.closing.add(group, delivery);
         }
     }
 }
@@ -96,24 +156,8 @@ impl DeliveryCloser {
     /// Closes what waits now; what a group does not take waits for the next turn.
     pub(crate) async fn turn(&self) {
         for group in self.store.inner.closing.groups() {
-            if let Err(error) = self.close(group).await {
+            if let Err(error) = self.store.close_waiting(group).await {
                 tracing::debug!(%group, %error, "deliveries are closed later");
-            }
-        }
-    }
-
-    async fn close(&self, group: GroupId) -> Result<(), StoreError> {
-        loop {
-            let deliveries = self.store.inner.closing.take_some(group);
-            if deliveries.is_empty() {
-                return Ok(());
-            }
-            let command = CloseDeliveries {
-                deliveries: deliveries.clone(),
-            };
-            if let Err(error) = self.store.run(group, command, None, COMMAND_WITHIN).await {
-                self.store.inner.closing.add(group, deliveries);
-                return Err(error);
             }
         }
     }

@@ -177,6 +177,7 @@ impl Mailstore {
             recipients: recipients.iter().map(to).collect(),
             delivery: delivery.id,
         };
+        self.close_before(group, &command.recipients).await?;
         let (delivered, _) = self.run(group, command, blob, COMMAND_WITHIN).await?;
         Ok(delivered)
     }

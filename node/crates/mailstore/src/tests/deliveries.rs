@@ -412,6 +412,20 @@ async fn m14_once_the_client_went_on_the_same_message_is_another_one() {
 }
 
 #[tokio::test]
+async fn m14_the_same_message_right_behind_the_first_is_another_one_before_the_closer_has_its_turn() {
+    let (cluster, ann) = Cluster::with_account(ANN).await;
+    for round in 1..=3 {
+        let body = cluster.body(&[ONE], &message(1)).await;
+        let delivery = sent(&["ann@x"]);
+        let delivered = cluster.mailstore().deliver(body, &delivery, &[to(ANN, ONE)]).await;
+        assert_eq!(placed(&delivered.answers[0]).delivery, delivery.id);
+        assert_eq!(ann.quota(Freshness::Latest).await.unwrap().messages, round);
+        delivered.open.close();
+    }
+    cluster.check(ONE, &[ANN]);
+}
+
+#[tokio::test]
 async fn m14_the_window_ends_after_five_days() {
     let (cluster, ann) = Cluster::with_account(ANN).await;
     let sweeper = crate::front::Sweeper::new(cluster.mailstore().clone());
