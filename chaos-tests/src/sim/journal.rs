@@ -82,8 +82,4 @@ impl StateMachine for Journal {
         })?;
         Ok(blobs)
     }
-
-    fn derived_prefixes(&self) -> &'static [&'static [u8]] {
-        &[]
-    }
 }

@@ -8,7 +8,7 @@ use mail_model::{GroupId, NodeId, ReplicaId, ShelfId};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use replication::simulation::{self, SimTypes};
 use replication::{Clock, GroupPlan, Incarnation, ReplicaPlace, Replicator, ReplicatorConfig};
-use shelf::{Crash, MemDisk, Shelf};
+use shelf::{Column, Crash, MemDisk, Shelf};
 
 use super::journal::Journal;
 use super::network::Network;
@@ -248,6 +248,14 @@ impl World {
         replicator.found().await.map_err(Violation::DoesNotStart)?;
         *lock(&machine.running) = Some(Running { replicator, shelves });
         Ok(())
+    }
+
+    /// Damages every blob on one disk of the first machine: reading them there is an error from now on.
+    pub fn damage_blobs(&self) {
+        let (_, disk) = &self.machines[0].disks[0];
+        for key in disk.keys(Column::Blob) {
+            disk.corrupt(Column::Blob, &key);
+        }
     }
 
     /// Ends a node without warning; its disks keep what `crash` says.

@@ -57,11 +57,6 @@ impl StateMachine for MailMachine {
         live.truncate(limit);
         Ok(live)
     }
-
-    /// Nothing of what a mail group stores is derived.
-    fn derived_prefixes(&self) -> &'static [&'static [u8]] {
-        &[]
-    }
 }
 
 fn rejected(rejection: Rejection) -> Vec<u8> {

@@ -42,9 +42,6 @@ pub trait StateMachine: Send + Sync + 'static {
     /// # Errors
     /// Only what the shelf reports.
     fn live_blobs(&self, view: &StateView, from: LogIndex, limit: usize) -> Result<Vec<LogIndex>, ShelfError>;
-
-    /// Prefixes of derived keys, which replicas may hold differently and digests leave out.
-    fn derived_prefixes(&self) -> &'static [&'static [u8]];
 }
 
 /// Where in its group's log a command stands.

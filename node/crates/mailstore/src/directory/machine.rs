@@ -41,8 +41,4 @@ impl StateMachine for DirectoryMachine {
     fn live_blobs(&self, _: &StateView, _: LogIndex, _: usize) -> Result<Vec<LogIndex>, ShelfError> {
         Ok(Vec::new())
     }
-
-    fn derived_prefixes(&self) -> &'static [&'static [u8]] {
-        &[]
-    }
 }
