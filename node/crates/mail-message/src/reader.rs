@@ -138,14 +138,14 @@ impl StructureReader {
     /// The message has ended.
     #[must_use]
     pub fn finish(mut self) -> Structure {
-        let mut has_rest = self.line.bytes > 0;
         if let Some(delimiter) = self.delimiter() {
-            has_rest &= !self.at_delimiter(&delimiter, self.lines);
+            self.at_delimiter(&delimiter, self.lines);
         }
         let cut = Cut {
             at: self.offset,
             lines: self.lines,
-            has_rest,
+            // A delimiter too is a line of the parts around it.
+            has_rest: self.line.bytes > 0,
             lines_before_line: self.lines,
         };
         self.close_down_to(0, cut);

@@ -139,6 +139,22 @@ fn the_line_end_before_a_delimiter_belongs_to_it() {
 }
 
 #[test]
+fn a_last_delimiter_without_line_end_is_a_line_of_the_body_around_it() {
+    for (message, lines) in [
+        (format!("{MIXED}--b--"), 1),
+        (format!("{MIXED}\r\n--b--"), 2),
+        (format!("{MIXED}\r\n--b--\r\n"), 2),
+        (
+            format!("Content-Type: message/rfc822\r\n\r\n{MIXED}--b\r\n\r\nx\r\n--b--"),
+            6,
+        ),
+    ] {
+        let structure = check(message.as_bytes());
+        assert_eq!(structure.parts[0].body_lines, lines, "{message}");
+    }
+}
+
+#[test]
 fn a_delimiter_ends_a_header_too() {
     let message = format!("{MIXED}--b\r\nContent-Type: a/b\r\n--b\r\nContent-Type: message/rfc822\r\n--b--\r\n");
     let structure = check(message.as_bytes());
