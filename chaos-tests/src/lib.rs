@@ -1,5 +1,7 @@
-//! Faults on purpose: a deterministic simulator of the groups, and what must hold whatever happens to them.
+//! Faults on purpose: a deterministic simulator of the groups, clusters of real processes that get killed, and what must
+//! hold whatever happens to them.
 //!
-//! Must not know: mail, openraft, RocksDB.
+//! Must not know: openraft, RocksDB, what is inside a node.
 
+pub mod process;
 pub mod sim;

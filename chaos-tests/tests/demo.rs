@@ -1,0 +1,75 @@
+//! The demo as people meet it: real processes on real disks. Mail goes in at one node and is read at another, a node is
+//! killed and started again by the command that the demo shows, and the next demo on the same directory finds all mail.
+
+mod client;
+
+use std::process::Command;
+
+use chaos_tests::process::limits::PATIENCE;
+use chaos_tests::process::{Cluster, Shape};
+use client::{Pop3, deliver};
+use serde_json::Value;
+
+fn pop3(cluster: &Cluster, node: u16) -> Pop3 {
+    Pop3::log_in(cluster.port(node, 110), "user1@demo.test", "demo", PATIENCE)
+}
+
+#[test]
+fn mail_outlives_the_kill_of_a_node_and_the_end_of_the_demo() {
+    let mut demo = Cluster::start(Shape::SMALL);
+    let (status, code) = demo.status();
+    assert_eq!(code, Some(0), "{status:#}");
+    assert_eq!(status["survives_now"], "the loss of any one node with all its shelves");
+
+    // In at one node, out at another, byte for byte.
+    let text = "Subject: kept\r\nMessage-ID: <kept@example.org>\r\n\r\nHello.\r\n.. and a dot\r\n";
+    deliver(demo.port(1, 25), "user1@demo.test", text);
+    let mut at_two = pop3(&demo, 2);
+    let (uidl, message) = at_two.only_message();
+    assert!(message.ends_with(text), "{message}");
+    at_two.quit();
+
+    // The node where it came in is killed: it stays down, and the mail is there.
+    demo.kill(1);
+    let again = pop3(&demo, 2).only_message();
+    assert_eq!(again, (uidl.clone(), message.clone()));
+    let down = demo.line("n1 is down; start it: ");
+    let (status, code) = demo.status();
+    assert_eq!(
+        (code, &status["nodes"][0]["state"]),
+        (Some(3), &Value::from("down")),
+        "{status:#}"
+    );
+    deliver(demo.port(3, 25), "user2@demo.test", "Subject: meanwhile\r\n\r\n");
+
+    // The command that the demo shows brings it back, with everything.
+    let (_, command) = down.split_once("start it: ").unwrap();
+    let mut by_hand = Command::new("sh")
+        .args(["-c", &format!("exec {command} 2>/dev/null")])
+        .spawn()
+        .unwrap();
+    demo.line("n1 is up");
+    assert_eq!(pop3(&demo, 1).only_message(), (uidl.clone(), message.clone()));
+    let check = demo.tool(&["check"]);
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
+    let trace = demo.tool(&["trace", "kept@example.org"]);
+    let trace = String::from_utf8(trace.stdout).unwrap();
+    assert!(
+        trace.contains("accepted") && trace.contains("<user1@demo.test>"),
+        "{trace}"
+    );
+
+    // The end is orderly, for the node that was started by hand, too.
+    assert!(demo.stop().iter().all(|status| status.success()));
+    assert!(by_hand.wait().unwrap().success());
+    assert!(demo.nodes().all(|node| !demo.node_dir(node).join("pid").exists()));
+
+    // Another demo on the same directory is the same cluster.
+    let ready = demo.start_demo();
+    assert!(
+        ready.starts_with("ready: 3 nodes, 6 shelves, 4 groups, 2 accounts in "),
+        "{ready}"
+    );
+    assert_eq!(pop3(&demo, 3).only_message(), (uidl, message));
+    assert!(demo.stop().iter().all(|status| status.success()));
+}
