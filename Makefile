@@ -4,18 +4,20 @@ export CARGO_TARGET_DIR ?= $(HOME)/.cache/holdfast/target
 
 SEED ?= 1
 RUNS ?= 20
+ROUNDS ?= 20
 
 # The same cases of the property tests each time, so that a red suite is due to the change at hand. Another seed looks
 # further: `make test PROPTEST_RNG_SEED=2`.
 export PROPTEST_RNG_SEED ?= 1
 
-.PHONY: help deps deps-test demo test chaos
+.PHONY: help deps deps-test demo test chaos kill-rounds
 
 help:
-	@echo "make demo   build, and run a three-node cluster on this machine with accounts ready to use"
-	@echo "make test   build everything and run the whole suite"
-	@echo "make chaos  simulate clusters under faults: SEED=1 RUNS=20"
-	@echo "make deps   install the system packages that building needs"
+	@echo "make demo         build, and run a three-node cluster on this machine with accounts ready to use"
+	@echo "make test         build everything and run the whole suite"
+	@echo "make chaos        simulate clusters under faults: SEED=1 RUNS=20"
+	@echo "make kill-rounds  kill nodes of a real cluster while mail comes in: SEED=1 ROUNDS=20"
+	@echo "make deps         install the system packages that building needs"
 
 deps:
 	@.ci/packages build
@@ -31,4 +33,8 @@ test: deps-test
 	cargo test --workspace --locked
 
 chaos: deps
-	cargo run --quiet --locked -p chaos-tests --bin chaos -- --seed $(SEED) --runs $(RUNS)
+	cargo run --quiet --locked -p chaos-tests --bin chaos -- simulate --seed $(SEED) --runs $(RUNS)
+
+kill-rounds: deps
+	cargo build --quiet --locked -p node -p cli
+	cargo run --quiet --locked -p chaos-tests --bin chaos -- kill --seed $(SEED) --rounds $(ROUNDS)

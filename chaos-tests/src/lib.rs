@@ -3,5 +3,6 @@
 //!
 //! Must not know: openraft, RocksDB, what is inside a node.
 
+pub mod kill;
 pub mod process;
 pub mod sim;

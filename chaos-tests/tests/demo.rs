@@ -1,17 +1,29 @@
 //! The demo as people meet it: real processes on real disks. Mail goes in at one node and is read at another, a node is
 //! killed and started again by the command that the demo shows, and the next demo on the same directory finds all mail.
 
-mod client;
-
 use std::process::Command;
 
-use chaos_tests::process::limits::PATIENCE;
+use chaos_tests::process::client::{Dialect, Pop3, Smtp};
 use chaos_tests::process::{Cluster, Shape};
-use client::{Pop3, deliver};
 use serde_json::Value;
 
-fn pop3(cluster: &Cluster, node: u16) -> Pop3 {
-    Pop3::log_in(cluster.port(node, 110), "user1@demo.test", "demo", PATIENCE)
+fn deliver(cluster: &Cluster, node: u16, to: &str, message: &str) {
+    let mut session = Smtp::connect(cluster.port(node, 25), Dialect::Smtp).expect("the node listens");
+    let outcomes = session.deliver("sender@example.org", &[to.to_owned()], message.as_bytes());
+    assert!(outcomes[0].is_ok(), "{outcomes:?}");
+    session.quit().expect("an orderly end");
+}
+
+/// Unique id and text of the only message of the first account, as a node shows it.
+fn only_message(cluster: &Cluster, node: u16) -> (String, String) {
+    let mut session = Pop3::log_in_patiently(cluster.port(node, 110), "user1@demo.test", "demo");
+    let rows = session.uidl().expect("a list");
+    let [(number, id)] = rows.as_slice() else {
+        panic!("not one message: {rows:?}")
+    };
+    let message = session.retrieve(*number).expect("the message");
+    session.quit().expect("an orderly end");
+    (id.clone(), String::from_utf8(message).expect("ASCII"))
 }
 
 #[test]
@@ -23,15 +35,13 @@ fn mail_outlives_the_kill_of_a_node_and_the_end_of_the_demo() {
 
     // In at one node, out at another, byte for byte.
     let text = "Subject: kept\r\nMessage-ID: <kept@example.org>\r\n\r\nHello.\r\n.. and a dot\r\n";
-    deliver(demo.port(1, 25), "user1@demo.test", text);
-    let mut at_two = pop3(&demo, 2);
-    let (uidl, message) = at_two.only_message();
+    deliver(&demo, 1, "user1@demo.test", text);
+    let (uidl, message) = only_message(&demo, 2);
     assert!(message.ends_with(text), "{message}");
-    at_two.quit();
 
     // The node where it came in is killed: it stays down, and the mail is there.
     demo.kill(1);
-    let again = pop3(&demo, 2).only_message();
+    let again = only_message(&demo, 2);
     assert_eq!(again, (uidl.clone(), message.clone()));
     let down = demo.line("n1 is down; start it: ");
     let (status, code) = demo.status();
@@ -40,7 +50,7 @@ fn mail_outlives_the_kill_of_a_node_and_the_end_of_the_demo() {
         (Some(3), &Value::from("down")),
         "{status:#}"
     );
-    deliver(demo.port(3, 25), "user2@demo.test", "Subject: meanwhile\r\n\r\n");
+    deliver(&demo, 3, "user2@demo.test", "Subject: meanwhile\r\n\r\n");
 
     // The command that the demo shows brings it back, with everything.
     let (_, command) = down.split_once("start it: ").unwrap();
@@ -49,7 +59,7 @@ fn mail_outlives_the_kill_of_a_node_and_the_end_of_the_demo() {
         .spawn()
         .unwrap();
     demo.line("n1 is up");
-    assert_eq!(pop3(&demo, 1).only_message(), (uidl.clone(), message.clone()));
+    assert_eq!(only_message(&demo, 1), (uidl.clone(), message.clone()));
     let check = demo.tool(&["check"]);
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
     let trace = demo.tool(&["trace", "kept@example.org"]);
@@ -70,6 +80,6 @@ fn mail_outlives_the_kill_of_a_node_and_the_end_of_the_demo() {
         ready.starts_with("ready: 3 nodes, 6 shelves, 4 groups, 2 accounts in "),
         "{ready}"
     );
-    assert_eq!(pop3(&demo, 3).only_message(), (uidl, message));
+    assert_eq!(only_message(&demo, 3), (uidl, message));
     assert!(demo.stop().iter().all(|status| status.success()));
 }

@@ -1,27 +1,69 @@
-//! Simulates many runs, each from a seed of its own, and says which seed failed and how to run it again.
+//! Faults at length: many simulated runs, or many rounds of killing real nodes. Says which seed failed and how to run it
+//! again.
 
 use std::process::ExitCode;
 
+use chaos_tests::kill;
 use chaos_tests::sim::{self, Shape, nemesis::Sabotage};
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
-/// Runs simulated clusters under faults and checks that nothing acknowledged is lost, doubled or changed.
+/// Puts clusters under faults and checks that nothing acknowledged is lost, doubled or changed.
 #[derive(Parser)]
-#[command(after_help = "Example: chaos --seed 1 --runs 100")]
 struct Args {
-    /// First seed.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// How many seeds, one after the other.
-    #[arg(long, default_value_t = 20)]
-    runs: u64,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Simulate clusters under faults, one for each seed
+    #[command(after_help = "Example: chaos simulate --seed 1 --runs 100")]
+    Simulate {
+        /// First seed
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How many seeds, one after the other
+        #[arg(long, default_value_t = 20)]
+        runs: u64,
+    },
+    /// Kill nodes of a real cluster on this machine while mail comes in
+    #[command(after_help = "Example: chaos kill --seed 1 --rounds 20")]
+    Kill {
+        /// Decides who is killed when, and what is sent
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How many rounds; in every fifth all nodes are killed at once
+        #[arg(long, default_value_t = 20)]
+        rounds: u32,
+    },
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    match Args::parse().command {
+        Command::Simulate { seed, runs } => simulate(seed, runs),
+        Command::Kill { seed, rounds } => kill_rounds(seed, rounds),
+    }
+}
+
+fn kill_rounds(seed: u64, rounds: u32) -> ExitCode {
+    println!("seed {seed}, {rounds} rounds");
+    match kill::run(seed, rounds) {
+        Ok(report) => {
+            println!("all holds: {report}");
+            ExitCode::SUCCESS
+        }
+        Err(violation) => {
+            println!("{violation}");
+            println!("run it again: make kill-rounds SEED={seed} ROUNDS={rounds}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn simulate(first_seed: u64, runs: u64) -> ExitCode {
     let mut total = sim::Report::default();
     let mut failed = 0;
-    for seed in args.seed..args.seed.saturating_add(args.runs) {
+    for seed in first_seed..first_seed.saturating_add(runs) {
         let shape = [Shape::THREE_NODES, Shape::ONE_NODE, Shape::FIVE_NODES][usize::try_from(seed % 3).unwrap_or(0)];
         match sim::run(seed, shape, Sabotage::default()) {
             Ok(report) => {
@@ -40,7 +82,7 @@ fn main() -> ExitCode {
             }
         }
     }
-    println!("{} runs, {failed} failed", args.runs);
+    println!("{runs} runs, {failed} failed");
     println!(
         "appends: {} acknowledged, {} not done, {} unknown; reads: {}; faults: {:?}",
         total.acknowledged, total.not_done, total.unknown, total.reads, total.faults

@@ -307,7 +307,8 @@ impl Cluster {
         &self.dir
     }
 
-    fn show(&self) {
+    /// Shows the end of each node's log on standard error.
+    pub fn show(&self) {
         for node in self.nodes() {
             let path = self.node_dir(node).join("log");
             let log = fs::read(&path).unwrap_or_default();

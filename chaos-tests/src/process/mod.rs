@@ -7,6 +7,7 @@
 //! Must not know: what is inside a node. Everything goes through ports, signals, files that are documented, and the
 //! operator's tool.
 
+pub mod client;
 mod cluster;
 pub mod limits;
 mod ports;

@@ -1,0 +1,184 @@
+//! Nodes get killed while mail comes in and is worked on; then every message is asked for at every node.
+//!
+//! A round kills a random node with SIGKILL, in every fifth round all at once, and starts it again. Meanwhile clients
+//! deliver over SMTP at n1, over LMTP at n2 and append over IMAP at n3, or where they find a node that is up; others
+//! flag, move and remove messages over IMAP and POP3. What must hold is in [`ledger`].
+//!
+//! Everything random is drawn from one seed; when what happens is up to the machine, so that a seed makes a schedule and
+//! not a run.
+//!
+//! Must not know: what is inside a node.
+
+mod curator;
+mod ledger;
+mod limits;
+mod look;
+mod message;
+mod sender;
+mod witness;
+mod world;
+
+use std::fmt;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+
+use self::limits::{ACCOUNTS, ALL_AT_ONCE_EVERY, DOWN_MS_MAX, GROUPS, LOOKS, NODES, SHELVES, UP_MS_MAX, UP_MS_MIN};
+use self::witness::Witness;
+use self::world::{Counts, Visit, World};
+use crate::process::{Cluster, Shape};
+
+/// What must never be, and was. The text says what, where and when.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Violation(String);
+
+/// What a run did, to be sure that it did something.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Nodes killed.
+    pub kills: u32,
+    /// What clients did and met.
+    pub counts: Counts,
+    /// The longest that a session at a node that lived has waited for a reply while another node was down.
+    pub longest_pause: Duration,
+    /// The longest that a node took from its start until it served and every group was led.
+    pub longest_restart: Duration,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = |duration: Duration| duration.as_millis();
+        write!(
+            f,
+            "{} kills; {}; longest pause {} ms, longest restart {} ms",
+            self.kills,
+            self.counts,
+            ms(self.longest_pause),
+            ms(self.longest_restart)
+        )
+    }
+}
+
+/// Runs `rounds` rounds on a cluster of its own.
+///
+/// # Errors
+/// The first thing that did not hold. The cluster's directory is kept then, and the text names it.
+///
+/// # Panics
+/// When the cluster cannot be run at all.
+pub fn run(seed: u64, rounds: u32) -> Result<Report, Violation> {
+    let mut cluster = Cluster::start(Shape {
+        nodes: NODES,
+        shelves: SHELVES,
+        groups: GROUPS,
+        accounts: ACCOUNTS,
+    });
+    let world = World::new(&cluster, seed);
+    let mut report = Report::default();
+    let raged = thread::scope(|scope| {
+        let workers = sender::start(scope, &world)
+            .into_iter()
+            .chain(curator::start(scope, &world));
+        let workers: Vec<_> = workers.collect();
+        let raged = rage(&world, &mut cluster, rounds, &mut report);
+        world.stop();
+        let panicked = workers.into_iter().filter_map(|worker| worker.join().err()).count();
+        raged.and_then(|()| match panicked {
+            0 => Ok(()),
+            _ => Err(Violation("a client of the test panicked".to_owned())),
+        })
+    });
+    let outcome = raged
+        .and_then(|()| world.verdict())
+        .and_then(|()| scan(&world, &cluster));
+    report.counts = world.counts();
+    outcome.map_err(|Violation(what)| {
+        cluster.show();
+        let dir = cluster.keep().display();
+        Violation(format!(
+            "seed {seed}, round {}: {what}; the cluster is kept in {dir}",
+            world.round()
+        ))
+    })?;
+    Ok(report)
+}
+
+/// The rounds.
+fn rage(world: &World, cluster: &mut Cluster, rounds: u32, report: &mut Report) -> Result<(), Violation> {
+    let mut rng = StdRng::seed_from_u64(world.seed);
+    let mut witnesses = Vec::new();
+    for node in cluster.nodes() {
+        witnesses.extend(Witness::of_node(world, node, &mut rng)?);
+    }
+    for round in 1..=rounds {
+        world.begin_round(round);
+        let all: Vec<u16> = cluster.nodes().collect();
+        let victims = match round % ALL_AT_ONCE_EVERY {
+            0 => all,
+            _ => all.sample(&mut rng, 1).copied().collect(),
+        };
+        pause(&mut rng, UP_MS_MIN..UP_MS_MAX);
+        victims.iter().for_each(|node| world.falls(*node));
+        cluster.kill_all(&victims);
+        report.kills += u32::from(NODES.min(u16::try_from(victims.len()).unwrap_or(NODES)));
+        witnesses.retain(|witness| !victims.contains(&witness.node()));
+        for witness in &mut witnesses {
+            report.longest_pause = report.longest_pause.max(witness.look(world, &mut rng)?);
+        }
+        pause(&mut rng, 0..DOWN_MS_MAX);
+        let started = Instant::now();
+        victims.iter().for_each(|node| cluster.start_node(*node));
+        for node in &victims {
+            cluster.wait_until_up(*node);
+            world.rises(*node);
+        }
+        cluster.wait_until_led();
+        report.longest_restart = report.longest_restart.max(started.elapsed());
+        for node in victims {
+            witnesses.extend(Witness::of_node(world, node, &mut rng)?);
+        }
+        for _ in 0..LOOKS {
+            look::look(
+                world,
+                Visit::at(world, rng.random_range(1..=NODES)),
+                rng.random_range(1..=ACCOUNTS),
+            )?;
+        }
+        world.verdict()?;
+    }
+    Ok(())
+}
+
+/// Asks every node for everything, all at once, and then the cluster for its own opinion.
+fn scan(world: &World, cluster: &Cluster) -> Result<(), Violation> {
+    thread::scope(|scope| {
+        let scans = cluster.nodes().map(|node| {
+            scope.spawn(move || {
+                (1..=ACCOUNTS).try_for_each(|account| look::scan(world, Visit::at(world, node), account))
+            })
+        });
+        let scans: Vec<_> = scans.collect();
+        scans.into_iter().try_for_each(|scan| match scan.join() {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Violation("a scan panicked".to_owned())),
+        })
+    })?;
+    let check = cluster.tool(&["check"]);
+    match check.status.success() {
+        true => Ok(()),
+        false => Err(Violation(format!(
+            "holdfast check: {}{}",
+            String::from_utf8_lossy(&check.stdout),
+            String::from_utf8_lossy(&check.stderr)
+        ))),
+    }
+}
+
+/// A part of the schedule: how long something goes on is up to the seed.
+fn pause(rng: &mut StdRng, ms: std::ops::Range<u64>) {
+    thread::sleep(Duration::from_millis(rng.random_range(ms)));
+}
