@@ -6,3 +6,4 @@
 pub mod kill;
 pub mod process;
 pub mod sim;
+pub mod trace;
