@@ -4,6 +4,7 @@
 //! Must not know: openraft, RocksDB, what is inside a node.
 
 pub mod kill;
+pub mod mail;
 pub mod process;
 pub mod sim;
 pub mod trace;
