@@ -3,6 +3,7 @@
 //!
 //! Must not know: openraft, RocksDB, what is inside a node.
 
+pub mod clients;
 pub mod kill;
 pub mod mail;
 pub mod process;
