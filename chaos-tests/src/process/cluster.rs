@@ -299,6 +299,21 @@ impl Cluster {
         ended
     }
 
+    /// Kills what the demo could not stop: nothing may outlive its test. A node is known by the file in its command line.
+    fn end_leftovers(&self) {
+        let file = self.dir.join("cluster.toml").into_os_string().into_encoded_bytes();
+        for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let command_line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            if let Some(pid) = pid
+                && command_line.split(|byte| *byte == 0).any(|word| word == file)
+            {
+                // It may have ended since.
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
+        }
+    }
+
     /// Leaves the directory behind, to be looked at.
     pub fn keep(&mut self) -> &Path {
         if let Some(root) = self.root.take() {
@@ -330,8 +345,8 @@ impl Drop for Cluster {
         if let Some(demo) = self.demo.take() {
             demo.stop();
         }
+        self.end_leftovers();
         for (_, child) in &mut self.children {
-            // The demo has stopped them all; should one hang, it must not outlive its test.
             let _ = child.kill();
             let _ = child.wait();
         }
