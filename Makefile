@@ -36,5 +36,4 @@ chaos: deps
 	cargo run --quiet --locked -p chaos-tests --bin chaos -- simulate --seed $(SEED) --runs $(RUNS)
 
 kill-rounds: deps
-	cargo build --quiet --locked -p node -p cli
 	cargo run --quiet --locked -p chaos-tests --bin chaos -- kill --seed $(SEED) --rounds $(ROUNDS)

@@ -345,21 +345,25 @@ pub(super) fn is_answered(number: u32) -> bool {
 fn expect(account: u32, number: u32, view: &View, places: &[Option<Place>]) -> Result<(), Violation> {
     let of_place = |(place, seen): (&Place, &Vec<Seen>)| {
         let count = seen.iter().filter(|seen| seen.number == number).count();
-        std::iter::repeat_n(*place, count).collect::<Vec<_>>()
+        std::iter::repeat_n(Some(*place), count).collect::<Vec<_>>()
     };
-    let found: Vec<Place> = view.iter().flat_map(of_place).collect();
-    let is_right = match found.as_slice() {
-        [] => places.contains(&None),
-        [place] => places.contains(&Some(*place)),
-        _ => false,
-    };
-    match is_right {
-        true => Ok(()),
-        false => Err(Violation(format!(
-            "{}: message {number} is in {found:?}, and should be in one of {places:?}",
-            user(account)
-        ))),
+    let mut found: Vec<Option<Place>> = view.iter().flat_map(of_place).collect();
+    if found.is_empty() {
+        found.push(None);
     }
+    if found.len() == 1 && places.contains(&found[0]) {
+        return Ok(());
+    }
+    let names = |places: &[Option<Place>]| {
+        let name = |place: &Option<Place>| place.map_or("nowhere", Place::name);
+        places.iter().map(name).collect::<Vec<_>>()
+    };
+    Err(Violation(format!(
+        "{}: message {number} was found: {}; it should be: {}",
+        user(account),
+        names(&found).join(" and "),
+        names(places).join(" or ")
+    )))
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ pub struct Violation(String);
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// Nodes killed.
-    pub kills: u32,
+    pub kills: usize,
     /// What clients did and met.
     pub counts: Counts,
     /// The longest that a session at a node that lived has waited for a reply while another node was down.
@@ -84,8 +84,9 @@ pub fn run(seed: u64, rounds: u32) -> Result<Report, Violation> {
             .into_iter()
             .chain(curator::start(scope, &world));
         let workers: Vec<_> = workers.collect();
+        let clients_end = EndOfClients(&world);
         let raged = rage(&world, &mut cluster, rounds, &mut report);
-        world.stop();
+        drop(clients_end);
         let panicked = workers.into_iter().filter_map(|worker| worker.join().err()).count();
         raged.and_then(|()| match panicked {
             0 => Ok(()),
@@ -107,6 +108,15 @@ pub fn run(seed: u64, rounds: u32) -> Result<Report, Violation> {
     Ok(report)
 }
 
+/// Tells all clients to end, also when a panic ends the rounds: the scope waits for them.
+struct EndOfClients<'a>(&'a World);
+
+impl Drop for EndOfClients<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
 /// The rounds.
 fn rage(world: &World, cluster: &mut Cluster, rounds: u32, report: &mut Report) -> Result<(), Violation> {
     let mut rng = StdRng::seed_from_u64(world.seed);
@@ -124,7 +134,7 @@ fn rage(world: &World, cluster: &mut Cluster, rounds: u32, report: &mut Report) 
         pause(&mut rng, UP_MS_MIN..UP_MS_MAX);
         victims.iter().for_each(|node| world.falls(*node));
         cluster.kill_all(&victims);
-        report.kills += u32::from(NODES.min(u16::try_from(victims.len()).unwrap_or(NODES)));
+        report.kills += victims.len();
         witnesses.retain(|witness| !victims.contains(&witness.node()));
         for witness in &mut witnesses {
             report.longest_pause = report.longest_pause.max(witness.look(world, &mut rng)?);
