@@ -7,7 +7,7 @@
 //! - The log proves nothing and nothing depends on it: acknowledged mail is in the mail store, logged or not.
 //! - It is the one place that keeps addresses; its files are readable by their owner alone.
 //!
-//! Must not know: protocols, the mail store.
+//! Must not know: protocols.
 
 pub mod limits;
 mod reader;

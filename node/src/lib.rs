@@ -11,6 +11,7 @@ pub mod delivery_log;
 pub mod limits;
 mod listener;
 mod metrics;
+mod queue;
 pub mod services;
 pub mod session;
 #[cfg(test)]

@@ -228,12 +228,16 @@ async fn deliver(node: &Node, account: &Account, number: usize) {
     let delivery = Delivery {
         id: DeliveryId([u8::try_from(number).expect("few"); 16]),
         date: InternalDate::default(),
+        received_ms: 0,
         origin: None,
+        message_id: None,
+        may_queue: false,
     };
     let recipient = DeliverRecipient {
         account: account.id(),
         group: MAIL,
         prefix: b"Return-Path: <a@demo.test>\r\n".to_vec(),
+        path: String::new(),
     };
     let answers = node.store.deliver(body, &delivery, &[recipient]).await.answers;
     answers.into_iter().next().expect("one answer").expect("delivered");

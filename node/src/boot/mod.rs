@@ -44,6 +44,7 @@ use crate::delivery_log::DeliveryLog;
 use crate::limits::{DESCRIPTORS_WANTED, GROUPS_END_WITHIN, SESSIONS_END_WITHIN, STOP_WITHIN, TRANSPORT_END_WITHIN};
 use crate::listener::{Listeners, MailTls};
 use crate::metrics::Metrics;
+use crate::queue;
 use crate::services::{Services, Settings, SharedServices};
 
 /// Makes the shelves of node `name`, once in its life. Blocks.
@@ -167,12 +168,12 @@ fn services(
 
 /// Work of the mail groups that no session waits for.
 fn background(services: &SharedServices) -> tokio::task::JoinHandle<()> {
-    let (sweeper, closer) = (
-        Sweeper::new(services.store.clone()),
-        DeliveryCloser::new(services.store.clone()),
-    );
+    let store = &services.store;
+    let sweeper = Sweeper::new(store.clone());
+    let closer = DeliveryCloser::new(store.clone());
+    let worker = queue::worker(services);
     tokio::spawn(async move {
-        tokio::join!(sweeper.run(), closer.run());
+        tokio::join!(sweeper.run(), closer.run(), worker.run());
     })
 }
 

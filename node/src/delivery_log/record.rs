@@ -2,6 +2,8 @@
 //!
 //! Invariant: fields are only added, and with a default, so that every line ever written can be read.
 
+use mail_model::AccountId;
+use mailstore::front::Placed;
 use serde::{Deserialize, Serialize};
 
 use super::limits::{MESSAGE_ID_BYTES_MAX, NAME_BYTES_MAX, TEXT_BYTES_MAX};
@@ -13,7 +15,7 @@ pub struct DeliveryRecord {
     pub time_ms: u64,
     /// The id of the mail transaction: what the client's `250` and the Received field name.
     pub id: String,
-    /// The node that the client was connected to.
+    /// The node that the client was connected to; for what comes from the queue, the one that led it.
     pub node: String,
     /// How the message came, as a Received field names it (RFC 3848), such as `ESMTPS`.
     pub protocol: String,
@@ -82,6 +84,21 @@ pub enum Outcome {
         /// The text of the reply.
         text: String,
     },
+}
+
+impl Outcome {
+    /// In the mailbox of `account`; `first` is the id of the transaction that this one repeats.
+    #[must_use]
+    pub fn placed(account: AccountId, placed: &Placed, first: Option<String>) -> Self {
+        Self::Accepted {
+            account: account.0,
+            mailbox: Some(placed.mailbox.0),
+            uid: Some(placed.uid.get()),
+            email: Some(placed.email.to_string()),
+            queued: false,
+            first,
+        }
+    }
 }
 
 impl DeliveryRecord {

@@ -33,6 +33,13 @@ random_bytes! {
     /// One mail transaction, as its trace and its reply name it.
     DeliveryId
 }
+impl std::fmt::Display for DeliveryId {
+    /// As traces, replies and the delivery log have it: 32 hexadecimal digits.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
 random_bytes! {
     /// Given by the front node with a command that makes messages: `apply` may not roll dice.
     IdSeed

@@ -8,7 +8,7 @@
 use mail_model::{AccountId, LogIndex, MailboxId, ModSeq, Uid};
 use replication::KeyRange;
 
-use crate::id::{DeliveryKey, ThreadKey, UploadId};
+use crate::id::{DeliveryId, DeliveryKey, ThreadKey, UploadId};
 
 const ACCOUNT: u8 = 0x01;
 const MAILBOX: u8 = 0x02;
@@ -29,6 +29,8 @@ const THREAD: u8 = 0x10;
 const UIDL: u8 = 0x11;
 const MAILDROP: u8 = 0x12;
 const DELIVERY: u8 = 0x13;
+const QUEUED: u8 = 0x14;
+const QUEUE_DUE: u8 = 0x15;
 
 /// Builds a key from its table and parts.
 struct Key(Vec<u8>);
@@ -232,6 +234,51 @@ pub(crate) fn uidls(account: AccountId, mailbox: MailboxId) -> KeyRange {
 
 pub(crate) fn delivery(account: AccountId, delivery: DeliveryKey) -> Vec<u8> {
     Key::account(DELIVERY, account).bytes(&delivery.0).0
+}
+
+pub(crate) fn queued(key: DeliveryKey, delivery: DeliveryId) -> Vec<u8> {
+    Key::table(QUEUED).bytes(&key.0).bytes(&delivery.0).0
+}
+
+/// All that is queued and looks like `key`.
+pub(crate) fn queued_like(key: DeliveryKey) -> KeyRange {
+    Key::table(QUEUED).bytes(&key.0).range()
+}
+
+pub(crate) fn all_queued() -> KeyRange {
+    Key::table(QUEUED).range()
+}
+
+/// Key and transaction in the key of a queued delivery.
+pub(crate) fn queued_of(key: &[u8]) -> Option<(DeliveryKey, DeliveryId)> {
+    names_at(key, 1)
+}
+
+pub(crate) fn queue_due(next_ms: u64, key: DeliveryKey, delivery: DeliveryId) -> Vec<u8> {
+    Key::table(QUEUE_DUE).number(next_ms).bytes(&key.0).bytes(&delivery.0).0
+}
+
+/// What of the queue is due by `now_ms`, and behind `after`, which is a key of this table.
+pub(crate) fn queue_due_by(now_ms: u64, after: Option<&[u8]>) -> KeyRange {
+    let mut from = after.map_or_else(|| Key::table(QUEUE_DUE).0, <[u8]>::to_vec);
+    if after.is_some() {
+        from.push(0);
+    }
+    let to = now_ms.checked_add(1).map_or_else(
+        || Key::table(QUEUE_DUE + 1).0,
+        |past| Key::table(QUEUE_DUE).number(past).0,
+    );
+    KeyRange::new(from, to)
+}
+
+/// Key and transaction in the key of a due row of the queue.
+pub(crate) fn queue_due_of(key: &[u8]) -> Option<(DeliveryKey, DeliveryId)> {
+    names_at(key, 9)
+}
+
+fn names_at(key: &[u8], at: usize) -> Option<(DeliveryKey, DeliveryId)> {
+    let part = |from: usize| key.get(from..from + 16)?.try_into().ok();
+    Some((DeliveryKey(part(at)?), DeliveryId(part(at + 16)?)))
 }
 
 pub(crate) fn maildrop(account: AccountId) -> Vec<u8> {

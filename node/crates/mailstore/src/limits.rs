@@ -77,6 +77,48 @@ pub const MAILDROP_LEASE_MS: u64 = 15_000;
 /// Milliseconds for which a message that is sent again is recognized while its client may not know of it (M14).
 pub const REDELIVERY_MS: u64 = 5 * 24 * HOUR_MS;
 
+/// Milliseconds for which a queued delivery is tried, before its sender is told that it failed (RFC 5321 4.5.4.1).
+pub const QUEUED_MS: u64 = 5 * 24 * HOUR_MS;
+
+/// Milliseconds for which a group remembers of a message that it has what some group may have in its queue: longer than
+/// any group has.
+pub const EPISODE_MS: u64 = QUEUED_MS + 24 * HOUR_MS;
+
+/// Milliseconds until a queued delivery is tried; doubled with each attempt, up to [`QUEUE_RETRY_MS_MAX`].
+pub const QUEUE_RETRY_MS_MIN: u64 = 5_000;
+/// See [`QUEUE_RETRY_MS_MIN`].
+pub const QUEUE_RETRY_MS_MAX: u64 = 300_000;
+
+/// How often the groups led here are looked at for queued deliveries that are due.
+pub const QUEUE_EVERY: Duration = Duration::from_secs(2);
+
+/// Queued deliveries that one query returns; it ends its page earlier after [`DETAILS_BYTES`].
+pub const QUEUE_PAGE: usize = 256;
+
+/// Pages of one group's queue that are worked off, before the next turn.
+pub const QUEUE_PAGES_PER_TURN: usize = 20;
+
+/// Groups whose queues are worked off at a time.
+pub const QUEUES_AT_ONCE: usize = 8;
+
+/// Queued deliveries of a group that are counted.
+pub const QUEUE_COUNT_MAX: usize = 100_000;
+
+/// Turns of the queue's worker after which it counts what waits.
+pub const QUEUE_COUNT_TURNS: u32 = 15;
+
+/// Bytes of an undeliverable message that are read for its header.
+pub const NOTICE_HEADER_BYTES: u64 = 16 << 10;
+
+/// Queued deliveries that one command changes.
+pub const QUEUED_PER_COMMAND: usize = 1_000;
+
+/// Messages that look the same of which a recipient's group remembers, for what a queue may still hold of them.
+pub const KNOWN_MAX: usize = 16;
+
+/// Longest reverse or forward path, or Message-ID, that a queued delivery keeps, in bytes.
+pub const PATH_BYTES_MAX: usize = 1 << 10;
+
 /// Deliveries that one command closes.
 pub const CLOSES_PER_COMMAND: usize = 1_000;
 
@@ -97,6 +139,13 @@ pub const PIECES_READ_AHEAD: usize = 2;
 
 /// Time for one command. SMTP answers the end of data within 30 s (RFC 5321 allows ten minutes, clients do not wait).
 pub const COMMAND_WITHIN: Duration = Duration::from_secs(20);
+
+/// Time for one command of a transaction over several groups that may be queued, and for one piece of its body: a group
+/// out of reach must leave time for the queue of another one.
+pub const DIRECT_WITHIN: Duration = Duration::from_secs(8);
+
+/// Time for queueing in one group. Two are tried.
+pub const ENQUEUE_WITHIN: Duration = Duration::from_secs(4);
 
 /// Time for one query or one body piece.
 pub const READ_WITHIN: Duration = Duration::from_secs(10);
@@ -122,6 +171,17 @@ const _: () = assert!(
     RECIPIENTS_PER_COMMAND * (PREFIX_BYTES_MAX + 64) + STRUCTURE_BYTES_MAX + THREAD_KEYS_MAX * 20 + 1_024
         <= PAYLOAD_BYTES_MAX
 );
+const _: () = assert!(
+    RECIPIENTS_PER_COMMAND * (PREFIX_BYTES_MAX + PATH_BYTES_MAX + 64)
+        + STRUCTURE_BYTES_MAX
+        + 2 * PATH_BYTES_MAX
+        + 1_024
+        <= PAYLOAD_BYTES_MAX
+);
+const _: () = assert!(QUEUE_PAGE <= QUEUED_PER_COMMAND && QUEUED_PER_COMMAND * 64 <= PAYLOAD_BYTES_MAX);
+// The last piece, the delivery and the queues of two groups.
+const _: () = assert!(2 * DIRECT_WITHIN.as_secs() + 2 * ENQUEUE_WITHIN.as_secs() < 28);
+const _: () = assert!(QUEUED_MS < EPISODE_MS && REDELIVERY_MS < EPISODE_MS);
 const _: () = assert!(UID_RANGES_MAX * 10 + KEYWORDS_PER_MESSAGE * 132 + 1_024 <= PAYLOAD_BYTES_MAX);
 const _: () = assert!(PIECES_MAX * PIECE_RECORD_BYTES <= PAYLOAD_BYTES_MAX);
 const _: () = assert!(CLOSES_PER_COMMAND * 64 <= PAYLOAD_BYTES_MAX);

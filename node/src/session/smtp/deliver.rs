@@ -32,7 +32,11 @@ impl Session {
         let mut message = transaction.message.take().ok_or(End)?;
         let message_id = message.message_id();
         let (outcomes, open) = match message.body {
-            Ok(writer) => self.deliver(&mut transaction, writer, facts.bytes, deadline).await,
+            Ok(writer) => {
+                let message_id = message_id.clone();
+                self.deliver(&mut transaction, writer, facts.bytes, message_id, deadline)
+                    .await
+            }
             Err(error) => (all_failed(&transaction, &Failure::Store(error)), None),
         };
         if let Some(failure) = outcomes.iter().find_map(|outcome| outcome.as_ref().err()) {
@@ -76,10 +80,11 @@ impl Session {
         transaction: &mut Transaction,
         writer: BodyWriter,
         bytes: u64,
+        message_id: Option<String>,
         deadline: Instant,
     ) -> (Vec<Outcome>, Option<OpenDeliveries>) {
         let rooms = self.rooms_for(transaction, bytes).await;
-        let (delivery, recipients) = self.delivery(transaction, &rooms);
+        let (delivery, recipients) = self.delivery(transaction, &rooms, message_id);
         if recipients.is_empty() {
             tokio::spawn(writer.abort());
             return (all_failed(transaction, &Failure::Full), None);
@@ -116,7 +121,12 @@ impl Session {
     }
 
     /// The delivery to the accounts that have room.
-    fn delivery(&self, transaction: &Transaction, rooms: &[Room]) -> (Delivery, Vec<DeliverRecipient>) {
+    fn delivery(
+        &self,
+        transaction: &Transaction,
+        rooms: &[Room],
+        message_id: Option<String>,
+    ) -> (Delivery, Vec<DeliverRecipient>) {
         let machine = &self.pump.machine;
         let date = internal_date_now();
         let trace = Trace {
@@ -133,19 +143,23 @@ impl Session {
             date,
         };
         let received = trace.received();
-        let with_room = transaction
-            .accounts()
-            .zip(rooms)
-            .filter(|(_, room)| **room == Room::Left);
-        let recipients = with_room.map(|(account, _)| DeliverRecipient {
+        let taken = transaction.recipients.iter();
+        let accounts = taken.flat_map(|taken| taken.accounts.iter().map(move |account| (taken, account)));
+        let with_room = accounts.zip(rooms).filter(|(_, room)| **room == Room::Left);
+        let recipients = with_room.map(|((taken, account), _)| DeliverRecipient {
             account: account.account,
             group: account.group,
             prefix: trace.prefix(&received, account),
+            path: taken.given.to_string(),
         });
         let delivery = Delivery {
             id: transaction.delivery,
             date,
+            received_ms: transaction.began_ms,
             origin: Some(self.origin(transaction)),
+            message_id,
+            // Whoever is refused makes the client send again, to all.
+            may_queue: self.profile != Profile::Lmtp && rooms.iter().all(|room| *room == Room::Left),
         };
         (delivery, recipients.collect())
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mailstore::directory::limits::EXPANSION_RECIPIENTS_MAX;
-use mailstore::limits::{COMMAND_WITHIN, MESSAGE_BYTES_MAX, PREFIX_BYTES_MAX};
+use mailstore::limits::{COMMAND_WITHIN, MESSAGE_BYTES_MAX, PATH_BYTES_MAX, PREFIX_BYTES_MAX};
 use smtp_wire::limits::{FINAL_REPLY_TIME_MAX, HELLO_BYTES_MAX, LOCAL_BYTES_MAX, RECIPIENTS_MAX};
 
 /// Accounts that the recipients of one transaction stand for. Each gets trace headers of its own, some 500 bytes, so that
@@ -28,6 +28,7 @@ pub const MESSAGE_BYTES: u64 = MESSAGE_BYTES_MAX;
 const _: () = assert!(ACCOUNTS_MAX >= EXPANSION_RECIPIENTS_MAX && ACCOUNTS_MAX >= RECIPIENTS_MAX);
 const _: () = assert!(COMMAND_WITHIN.as_secs() < STORED_WITHIN.as_secs());
 const _: () = assert!(STORED_WITHIN.as_secs() < FINAL_REPLY_TIME_MAX.as_secs());
+const _: () = assert!(2 * LOCAL_BYTES_MAX + mail_model::DOMAIN_BYTES_MAX + 4 < PATH_BYTES_MAX);
 // Return-Path, Delivered-To and `for` with every byte of a local part quoted, the greeting's name, and what is ours.
 const _: () =
     assert!(3 * (2 * LOCAL_BYTES_MAX + mail_model::DOMAIN_BYTES_MAX) + HELLO_BYTES_MAX + 1_024 < PREFIX_BYTES_MAX);

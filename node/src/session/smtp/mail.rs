@@ -9,6 +9,7 @@ use mailstore::directory;
 use smtp_wire::{MailRequest, Profile, Recipient, Reply, ReversePath, replies};
 
 use super::data::Message;
+use super::record::now_ms;
 use super::session::{End, Session};
 
 /// From an accepted MAIL to the end of its message.
@@ -16,6 +17,8 @@ pub(super) struct Transaction {
     pub(super) delivery: DeliveryId,
     /// The id as traces, replies and the delivery log have it.
     pub(super) id: String,
+    /// In milliseconds since 1970.
+    pub(super) began_ms: u64,
     pub(super) sender: ReversePath,
     pub(super) declared_bytes: Option<u64>,
     pub(super) recipients: Vec<Taken>,
@@ -38,6 +41,7 @@ impl Transaction {
         Self {
             delivery,
             id: text_of(delivery),
+            began_ms: now_ms(),
             sender: request.reverse_path,
             declared_bytes: request.declared_bytes,
             recipients: Vec::new(),
@@ -61,7 +65,7 @@ impl Transaction {
 
 /// An id as traces, replies and the delivery log have it: 32 hexadecimal digits.
 pub(super) fn text_of(delivery: DeliveryId) -> String {
-    format!("{:032x}", u128::from_be_bytes(delivery.0))
+    delivery.to_string()
 }
 
 impl Session {

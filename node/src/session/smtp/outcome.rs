@@ -1,16 +1,17 @@
 //! What became of the accounts of a message, and the reply that follows from it.
 //!
-//! Invariant: `250` stands for every account that the recipient stands for, and nothing but temporary replies for less:
+//! Invariant: `250` stands for every account that the recipient stands for, each of which has the message or has it in a
+//! queue, and nothing but temporary replies for less:
 //! who tries again finds those delivered that have the message (DESIGN M14), and the others perhaps by then.
 
-use mailstore::front::{ErrorClass, Placed};
+use mailstore::front::{Accepted, ErrorClass};
 use mailstore::{DeliveryId, Rejection, StoreError};
 use smtp_wire::{Reply, replies};
 
 use super::mail::text_of;
 
 /// What became of one account.
-pub(super) type Outcome = Result<Placed, Failure>;
+pub(super) type Outcome = Result<Accepted, Failure>;
 
 /// Why an account does not have the message, as far as anybody can say.
 #[derive(Clone, Debug)]
@@ -50,10 +51,14 @@ impl Failure {
 /// client has just ended.
 pub(super) fn reply<'a>(own: DeliveryId, outcomes: impl Iterator<Item = &'a Outcome>) -> Reply {
     let mut firsts = Vec::new();
+    let mut is_queued = false;
     let mut failed: Option<Reply> = None;
     for outcome in outcomes {
         match outcome {
-            Ok(placed) => firsts.push(placed.delivery),
+            Ok(accepted) => {
+                firsts.push(accepted.delivery());
+                is_queued |= matches!(accepted, Accepted::Queued(_));
+            }
             Err(failure) => {
                 // What is not the recipient's own doing comes first: it may be over sooner.
                 let reply = failure.reply();
@@ -69,13 +74,15 @@ pub(super) fn reply<'a>(own: DeliveryId, outcomes: impl Iterator<Item = &'a Outc
             replies::delivered_before(&text_of(*first))
         }
         (None, []) => replies::try_later(),
+        (None, _) if is_queued => replies::queued(&text_of(own)),
         (None, _) => replies::delivered(&text_of(own)),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use mail_model::{EmailId, MailboxId, Uid, UidValidity};
+    use mail_model::{EmailId, GroupId, MailboxId, Uid, UidValidity};
+    use mailstore::front::{Placed, Queued};
 
     use super::*;
 
@@ -83,13 +90,18 @@ mod tests {
     const FIRST: DeliveryId = DeliveryId([2; 16]);
 
     fn placed(delivery: DeliveryId) -> Outcome {
-        Ok(Placed {
+        Ok(Accepted::Placed(Placed {
             mailbox: MailboxId(1),
             uid_validity: UidValidity::MIN,
             uid: Uid::MIN,
             email: EmailId::default(),
             delivery,
-        })
+        }))
+    }
+
+    fn queued(delivery: DeliveryId) -> Outcome {
+        let source = GroupId(1);
+        Ok(Accepted::Queued(Queued { source, delivery }))
     }
 
     #[test]
@@ -100,6 +112,8 @@ mod tests {
         let lost = || Err(Failure::Store(StoreError::Uncertain(String::new())));
         for (outcomes, expected) in [
             (vec![placed(OWN)], replies::delivered(&"01".repeat(16))),
+            (vec![placed(OWN), queued(OWN)], replies::queued(&"01".repeat(16))),
+            (vec![queued(OWN), late()], replies::try_later()),
             (vec![placed(FIRST), placed(OWN)], replies::delivered(&"01".repeat(16))),
             (
                 vec![placed(FIRST), placed(FIRST)],

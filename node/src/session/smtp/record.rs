@@ -4,6 +4,8 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use mail_model::InternalDate;
+use mailstore::front::Accepted;
+use mailstore::{DeliveryId, directory};
 use smtp_wire::{Profile, Recipient, Reply, ReversePath};
 
 use super::mail::{Transaction, text_of};
@@ -64,14 +66,7 @@ impl Session {
             .flat_map(|taken| taken.accounts.iter().map(move |account| (taken, account)));
         for ((taken, account), outcome) in accounts.zip(outcomes) {
             let outcome = match outcome {
-                Ok(placed) => Outcome::Accepted {
-                    account: account.account.0,
-                    mailbox: Some(placed.mailbox.0),
-                    uid: Some(placed.uid.get()),
-                    email: Some(placed.email.to_string()),
-                    queued: false,
-                    first: (placed.delivery != transaction.delivery).then(|| text_of(placed.delivery)),
-                },
+                Ok(accepted) => accepted_as(account, accepted, transaction.delivery),
                 Err(failure) => refused(&failure.reply()),
             };
             self.log(&line, &taken.given, outcome);
@@ -113,6 +108,21 @@ impl Session {
     }
 }
 
+fn accepted_as(account: &directory::Recipient, accepted: &Accepted, own: DeliveryId) -> Outcome {
+    let first = (accepted.delivery() != own).then(|| text_of(accepted.delivery()));
+    match accepted {
+        Accepted::Placed(placed) => Outcome::placed(account.account, placed, first),
+        Accepted::Queued(_) => Outcome::Accepted {
+            account: account.account.0,
+            mailbox: None,
+            uid: None,
+            email: None,
+            queued: true,
+            first,
+        },
+    }
+}
+
 fn refused(reply: &Reply) -> Outcome {
     let (code, enhanced, text) = (reply.code(), reply.enhanced(), reply.text());
     if reply.is_permanent() {
@@ -130,7 +140,7 @@ fn protocol(profile: Profile) -> &'static str {
     }
 }
 
-fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -4,14 +4,15 @@
 use mail_model::AccountId;
 use minicbor::{Decode, Encode};
 
+use crate::codec;
 use crate::command::GroupCommand;
 use crate::id::{DeliveryId, DeliveryKey};
 use crate::key;
-use crate::limits::CLOSES_PER_COMMAND;
-use crate::record::{DeliveryRow, Due};
+use crate::limits::{CLOSES_PER_COMMAND, QUEUED_PER_COMMAND};
+use crate::record::QueuedRow;
 use crate::rejection::Rejection;
 use crate::rows::{Failure, Rows, Work};
-use crate::state::due_row;
+use crate::state::Redelivery;
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -33,6 +34,27 @@ pub struct ClosedDelivery {
     /// The transaction that delivered it.
     #[n(2)]
     pub delivery: DeliveryId,
+    /// What else there may be of it.
+    #[n(3)]
+    pub reach: Reach,
+    /// When the attempt began that got our reply, in milliseconds since 1970.
+    #[n(4)]
+    pub heard_ms: u64,
+}
+
+/// What the group has to do with the recipient, and whether the message may wait anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Reach {
+    /// It is the recipient's group, and the transaction left nothing in any queue.
+    #[n(0)]
+    Alone,
+    /// It is the recipient's group; an attempt, this one or an earlier one, may wait in another group's queue.
+    #[n(1)]
+    Target,
+    /// It is such another group.
+    #[n(2)]
+    Source,
 }
 
 impl GroupCommand for CloseDeliveries {
@@ -43,13 +65,30 @@ impl GroupCommand for CloseDeliveries {
             return Err(Rejection::Malformed.into());
         }
         for closed in &self.deliveries {
-            let key = key::delivery(closed.account, closed.key);
-            let row: Option<DeliveryRow> = work.row("delivery row", &key)?;
-            if let Some(row) = row.filter(|row| row.delivery == closed.delivery) {
-                work.delete(key);
-                work.delete(due_row(row.due_ms, &Due::Delivery(closed.account, closed.key)));
+            if closed.reach == Reach::Source {
+                close_queued(work, closed)?;
+                continue;
             }
+            let mut redelivery = Redelivery::read(work, closed.account, closed.key)?;
+            if closed.reach == Reach::Target {
+                redelivery.close(work.now_ms(), closed.heard_ms);
+            } else {
+                redelivery.close_own(closed.delivery);
+            }
+            redelivery.write(work);
         }
         Ok(())
     }
+}
+
+/// Every attempt at this message that waits here is one that the client knows of.
+fn close_queued(work: &mut Work<'_, '_>, closed: &ClosedDelivery) -> Result<(), Failure> {
+    for (row_key, bytes) in work.rows(&key::queued_like(closed.key), QUEUED_PER_COMMAND)? {
+        let row: QueuedRow = codec::open("queue row", &bytes)?;
+        if row.heard_ms.is_none() && row.received_ms <= closed.heard_ms {
+            let heard_ms = Some(closed.heard_ms);
+            work.put(row_key, &QueuedRow { heard_ms, ..row });
+        }
+    }
+    Ok(())
 }

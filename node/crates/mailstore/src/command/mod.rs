@@ -17,6 +17,7 @@ mod expunge;
 mod maildrop_lock;
 mod move_messages;
 mod pop3_quit;
+mod queue;
 mod rename_mailbox;
 mod set_quota;
 mod store_flags;
@@ -28,16 +29,17 @@ use minicbor::{Decode, Encode};
 
 pub use advance_recent::{AdvanceRecent, ClaimedRecent};
 pub use append::{AppendItem, AppendMessages, Appended};
-pub use close_deliveries::{CloseDeliveries, ClosedDelivery};
+pub use close_deliveries::{CloseDeliveries, ClosedDelivery, Reach};
 pub use copy::{Copied, CopyMessages};
 pub use create_mailbox::CreateMailbox;
 pub use delete_mailbox::DeleteMailbox;
-pub use deliver::{Deliver, DeliverTo, Delivered, Outcome};
+pub use deliver::{Deliver, DeliverTo, Delivered, Outcome, Spanning};
 pub use ensure_account::EnsureAccount;
 pub use expunge::{Expunge, Expunged};
 pub use maildrop_lock::{LockMaildrop, UnlockMaildrop};
 pub use move_messages::MoveMessages;
 pub use pop3_quit::Pop3Quit;
+pub use queue::{CompleteQueued, Enqueue, EnqueueFor, QueueName, Retry, RetryQueued};
 pub use rename_mailbox::RenameMailbox;
 pub use set_quota::SetQuota;
 pub use store_flags::{StoreFlags, StoreMode, Stored};
@@ -115,4 +117,7 @@ commands! {
     17 SetQuota
     18 Sweep
     19 CloseDeliveries
+    20 Enqueue
+    21 RetryQueued
+    22 CompleteQueued
 }

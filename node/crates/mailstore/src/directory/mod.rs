@@ -27,7 +27,7 @@ mod rows;
 #[cfg(test)]
 mod histories;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use command::{
     ActivateAccount, AddAccount, AddAddress, AddAlias, AddDomain, AddDomainAlias, DirectoryCommand, DisableAccount,

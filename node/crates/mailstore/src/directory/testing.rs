@@ -22,19 +22,19 @@ use super::query::{LoginRecord, LoginReply, Recipient, Reply, Request, Resolutio
 use super::record::{self, Account, Credential, Policy, Target};
 use super::rejection::Rejection;
 
-pub(super) fn address(text: &str) -> Address {
+pub(crate) fn address(text: &str) -> Address {
     Address::new(text).expect("an address")
 }
 
-pub(super) fn domain(name: &str) -> Domain {
+pub(crate) fn domain(name: &str) -> Domain {
     Domain::new(name).expect("a domain")
 }
 
-pub(super) fn names(addresses: &[&str]) -> Vec<Target> {
+pub(crate) fn names(addresses: &[&str]) -> Vec<Target> {
     addresses.iter().map(|text| Target::Address(address(text))).collect()
 }
 
-pub(super) fn credential(value: &str) -> Credential {
+pub(crate) fn credential(value: &str) -> Credential {
     Credential {
         scheme: "TEST".to_owned(),
         value: value.to_owned(),
@@ -42,7 +42,7 @@ pub(super) fn credential(value: &str) -> Credential {
 }
 
 /// Three nodes with a shelf each, and three groups of three replicas: the system group and two for mail.
-pub(super) fn founding() -> Found {
+pub(crate) fn founding() -> Found {
     let numbers = 1..=3u8;
     let node = |n: u8| NewNode {
         id: NodeId([n; 16]),
@@ -69,14 +69,14 @@ pub(super) fn founding() -> Found {
 }
 
 /// One replica of the system group. Every applied command also checks that a refused one changed nothing.
-pub(super) struct Replica {
+pub(crate) struct Replica {
     store: ReplicaStore,
     index: u64,
     _shelf: Shelf,
 }
 
 impl Replica {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let shelf = Shelf::simulated(MemDisk::new("s").open()).expect("opens");
         let store = shelf.create_replica(ReplicaId(1), GroupId::SYSTEM).expect("made");
         Self {
@@ -86,13 +86,13 @@ impl Replica {
         }
     }
 
-    pub(super) fn founded() -> Self {
+    pub(crate) fn founded() -> Self {
         let mut replica = Self::new();
         replica.done(founding());
         replica
     }
 
-    pub(super) fn with_domain(name: &str) -> Self {
+    pub(crate) fn with_domain(name: &str) -> Self {
         let mut replica = Self::founded();
         replica.domain(name);
         replica
@@ -108,7 +108,7 @@ impl Replica {
     }
 
     /// Applies an encoded command as the next entry and returns the encoded reply.
-    pub(super) fn apply_payload(&mut self, payload: &[u8]) -> Vec<u8> {
+    pub(crate) fn apply_payload(&mut self, payload: &[u8]) -> Vec<u8> {
         self.index += 1;
         let view = self.view();
         let mut txn = StateTxn::new(&view, LogIndex(self.index));
@@ -123,35 +123,35 @@ impl Replica {
         reply
     }
 
-    pub(super) fn apply(&mut self, command: impl Into<DirectoryCommand>) -> Outcome {
+    pub(crate) fn apply(&mut self, command: impl Into<DirectoryCommand>) -> Outcome {
         let reply = self.apply_payload(&record::seal(&command.into()));
         record::open(&reply).expect("an outcome")
     }
 
-    pub(super) fn done(&mut self, command: impl Into<DirectoryCommand>) {
+    pub(crate) fn done(&mut self, command: impl Into<DirectoryCommand>) {
         assert_eq!(self.apply(command), Outcome::Done);
     }
 
-    pub(super) fn refusal(&mut self, command: impl Into<DirectoryCommand>) -> Rejection {
+    pub(crate) fn refusal(&mut self, command: impl Into<DirectoryCommand>) -> Rejection {
         match self.apply(command) {
             Outcome::Rejected(rejection) => rejection,
             other => panic!("not refused: {other:?}"),
         }
     }
 
-    pub(super) fn added(&mut self, command: AddAccount) -> (AccountId, GroupId) {
+    pub(crate) fn added(&mut self, command: AddAccount) -> (AccountId, GroupId) {
         match self.apply(command) {
             Outcome::AccountAdded { account, group, .. } => (account, group),
             other => panic!("no account: {other:?}"),
         }
     }
 
-    pub(super) fn domain(&mut self, name: &str) {
+    pub(crate) fn domain(&mut self, name: &str) {
         self.done(AddDomain { domain: domain(name) });
     }
 
     /// An account in state `Creating`.
-    pub(super) fn add(&mut self, name: &str) -> AccountId {
+    pub(crate) fn add(&mut self, name: &str) -> AccountId {
         let command = AddAccount {
             address: address(name),
             credentials: vec![credential("secret")],
@@ -160,31 +160,31 @@ impl Replica {
         self.added(command).0
     }
 
-    pub(super) fn active(&mut self, name: &str) -> AccountId {
+    pub(crate) fn active(&mut self, name: &str) -> AccountId {
         let account = self.add(name);
         self.done(ActivateAccount { account });
         account
     }
 
-    pub(super) fn also(&mut self, account: AccountId, name: &str) {
+    pub(crate) fn also(&mut self, account: AccountId, name: &str) {
         let address = address(name);
         self.done(AddAddress { account, address });
     }
 
-    pub(super) fn alias(&mut self, name: &str, targets: &[&str]) {
+    pub(crate) fn alias(&mut self, name: &str, targets: &[&str]) {
         let (address, targets) = (address(name), names(targets));
         self.done(AddAlias { address, targets });
     }
 
-    pub(super) fn store(&self) -> ReplicaStore {
+    pub(crate) fn store(&self) -> ReplicaStore {
         self.store.clone()
     }
 
-    pub(super) fn view(&self) -> StateView {
+    pub(crate) fn view(&self) -> StateView {
         self.store.state_view().expect("a view")
     }
 
-    pub(super) fn rows(&self) -> BTreeMap<Vec<u8>, Bytes> {
+    pub(crate) fn rows(&self) -> BTreeMap<Vec<u8>, Bytes> {
         let mut rows = BTreeMap::new();
         let mut visit = |key: &[u8], value: &[u8]| {
             rows.insert(key.to_vec(), Bytes::copy_from_slice(value));
@@ -211,21 +211,21 @@ impl Replica {
         }
     }
 
-    pub(super) fn recipients(&self, name: &str) -> Vec<Recipient> {
+    pub(crate) fn recipients(&self, name: &str) -> Vec<Recipient> {
         match self.resolve(name) {
             Resolution::Found(recipients) => recipients,
             other => panic!("{name} reaches nobody: {other:?}"),
         }
     }
 
-    pub(super) fn accounts_of(&self, name: &str) -> Vec<AccountId> {
+    pub(crate) fn accounts_of(&self, name: &str) -> Vec<AccountId> {
         self.recipients(name)
             .iter()
             .map(|recipient| recipient.account)
             .collect()
     }
 
-    pub(super) fn login(&self, name: &str) -> Option<LoginRecord> {
+    pub(crate) fn login(&self, name: &str) -> Option<LoginRecord> {
         match self.ask(&Request::Login(name.to_owned())) {
             Reply::Login(LoginReply::Known(record)) => Some(record),
             Reply::Login(LoginReply::Unknown) => None,
@@ -233,26 +233,26 @@ impl Replica {
         }
     }
 
-    pub(super) fn account(&self, id: AccountId) -> Account {
+    pub(crate) fn account(&self, id: AccountId) -> Account {
         match self.ask(&Request::Account(id)) {
             Reply::Account(Some(account)) => account,
             other => panic!("no account: {other:?}"),
         }
     }
 
-    pub(super) fn identities(&self, id: AccountId) -> Vec<Address> {
+    pub(crate) fn identities(&self, id: AccountId) -> Vec<Address> {
         match self.ask(&Request::Identities(id)) {
             Reply::Identities(addresses) => addresses,
             other => panic!("another answer: {other:?}"),
         }
     }
 
-    pub(super) fn may_send_as(&self, account: AccountId, name: &str) -> bool {
+    pub(crate) fn may_send_as(&self, account: AccountId, name: &str) -> bool {
         let address = address(name);
         self.ask(&Request::MaySendAs { account, address }) == Reply::MaySendAs(true)
     }
 
-    pub(super) fn domains(&self) -> Vec<String> {
+    pub(crate) fn domains(&self) -> Vec<String> {
         let (after, limit) = (None, 500);
         match self.ask(&Request::Domains { after, limit }) {
             Reply::Domains(page) => page.rows.iter().map(|row| row.domain.to_string()).collect(),
@@ -260,7 +260,7 @@ impl Replica {
         }
     }
 
-    pub(super) fn aliases(&self) -> Vec<(Address, Vec<Target>)> {
+    pub(crate) fn aliases(&self) -> Vec<(Address, Vec<Target>)> {
         let (after, limit) = (None, 500);
         match self.ask(&Request::Aliases { after, limit }) {
             Reply::Aliases(page) => page.rows.into_iter().map(|row| (row.address, row.targets)).collect(),
@@ -268,14 +268,14 @@ impl Replica {
         }
     }
 
-    pub(super) fn policy(&self) -> Policy {
+    pub(crate) fn policy(&self) -> Policy {
         match self.ask(&Request::Policy) {
             Reply::Policy(policy) => policy,
             other => panic!("another answer: {other:?}"),
         }
     }
 
-    pub(super) fn topology(&self) -> Topology {
+    pub(crate) fn topology(&self) -> Topology {
         match self.ask(&Request::Topology) {
             Reply::Topology(Some(topology)) => topology,
             other => panic!("another answer: {other:?}"),
@@ -296,7 +296,7 @@ pub(super) fn resolve(view: &StateView, name: &str) -> Resolution {
 }
 
 /// A client of the system group whose leader can be lost. Its local replica is the group itself, until it is frozen.
-pub(super) struct FakeClient {
+pub(crate) struct FakeClient {
     inner: Mutex<Inner>,
 }
 
@@ -308,7 +308,7 @@ struct Inner {
 }
 
 impl FakeClient {
-    pub(super) fn new(replica: Replica) -> Self {
+    pub(crate) fn new(replica: Replica) -> Self {
         let inner = Inner {
             replica,
             leader_lost: false,
@@ -323,15 +323,15 @@ impl FakeClient {
         self.inner.lock().expect("not poisoned")
     }
 
-    pub(super) fn lose_leader(&self) {
+    pub(crate) fn lose_leader(&self) {
         self.lock().leader_lost = true;
     }
 
-    pub(super) fn find_leader(&self) {
+    pub(crate) fn find_leader(&self) {
         self.lock().leader_lost = false;
     }
 
-    pub(super) fn freeze_local_replica(&self) {
+    pub(crate) fn freeze_local_replica(&self) {
         let mut inner = self.lock();
         inner.frozen = Some((Token(inner.replica.index), inner.replica.view()));
     }

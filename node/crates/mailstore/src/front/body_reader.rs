@@ -10,15 +10,15 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use mail_message::Structure;
-use mail_model::BlobId;
+use mail_model::{BlobId, GroupId};
 use replication::PIECE_BYTES;
 use replication::piece::PiecePlace;
 
 use super::analysis::Analysis;
-use super::{Account, StoreError};
+use super::{Account, Mailstore, StoreError};
 use crate::limits::{PIECES_READ_AHEAD, READ_WITHIN};
 use crate::query::Details;
-use crate::record::Piece;
+use crate::record::{BodyRow, Piece};
 
 /// A stream of checked bytes.
 pub struct BodyReader {
@@ -33,38 +33,7 @@ impl Account {
     #[must_use]
     pub fn read(&self, details: &Details, range: Range<u64>) -> BodyReader {
         let prefix = Bytes::copy_from_slice(&details.cold.prefix);
-        let prefix_len = prefix.len() as u64;
-        let total = prefix_len + details.body.facts.size;
-        let (from, to) = (range.start.min(total), range.end.min(total));
-        let prefix = slice(&prefix, 0, &(from..to));
-        let mut wanted = Vec::new();
-        let mut start = prefix_len;
-        let count = details.body.pieces.len();
-        for (number, piece) in (0..).zip(&details.body.pieces) {
-            let end = start + u64::from(piece.plain_len);
-            if start < to && from < end {
-                let place = if count == 1 {
-                    PiecePlace::Whole
-                } else {
-                    PiecePlace::Part(number)
-                };
-                wanted.push((*piece, place, start));
-            }
-            start = end;
-        }
-        let account = self.clone();
-        let pieces = stream::iter(wanted).map(move |(piece, place, start)| {
-            let account = account.clone();
-            async move {
-                let plain = account.piece(&piece, place).await?;
-                Ok(slice(&plain, start, &(from..to)).unwrap_or_default())
-            }
-        });
-        BodyReader {
-            prefix,
-            pieces: pieces.buffered(PIECES_READ_AHEAD + 1).boxed(),
-            left: to.saturating_sub(from),
-        }
+        self.store().read_body(self.group(), prefix, &details.body, range)
     }
 
     /// The structure of a message: as stored, or read again where it was too large to keep.
@@ -87,13 +56,51 @@ impl Account {
         }
         Ok(analysis.into_structure())
     }
+}
 
-    async fn piece(&self, piece: &Piece, place: PiecePlace) -> Result<Bytes, StoreError> {
+impl Mailstore {
+    /// Reads `range` of a prefix and a body of `group`.
+    pub(super) fn read_body(&self, group: GroupId, prefix: Bytes, body: &BodyRow, range: Range<u64>) -> BodyReader {
+        let prefix_len = prefix.len() as u64;
+        let total = prefix_len + body.facts.size;
+        let (from, to) = (range.start.min(total), range.end.min(total));
+        let prefix = slice(&prefix, 0, &(from..to));
+        let mut wanted = Vec::new();
+        let mut start = prefix_len;
+        let count = body.pieces.len();
+        for (number, piece) in (0..).zip(&body.pieces) {
+            let end = start + u64::from(piece.plain_len);
+            if start < to && from < end {
+                let place = if count == 1 {
+                    PiecePlace::Whole
+                } else {
+                    PiecePlace::Part(number)
+                };
+                wanted.push((*piece, place, start));
+            }
+            start = end;
+        }
+        let store = self.clone();
+        let pieces = stream::iter(wanted).map(move |(piece, place, start)| {
+            let store = store.clone();
+            async move {
+                let plain = store.piece(group, &piece, place).await?;
+                Ok(slice(&plain, start, &(from..to)).unwrap_or_default())
+            }
+        });
+        BodyReader {
+            prefix,
+            pieces: pieces.buffered(PIECES_READ_AHEAD + 1).boxed(),
+            left: to.saturating_sub(from),
+        }
+    }
+
+    async fn piece(&self, group: GroupId, piece: &Piece, place: PiecePlace) -> Result<Bytes, StoreError> {
         let id = BlobId {
-            group: self.group(),
+            group,
             index: piece.blob,
         };
-        let plain = self.store().client().read_blob(id, READ_WITHIN).await?;
+        let plain = self.client().read_blob(id, READ_WITHIN).await?;
         if plain.len() != piece.plain_len as usize || value_of(&plain, place) != piece.value {
             return Err(StoreError::Broken(format!(
                 "blob {id} is not the piece that its message has"

@@ -15,7 +15,7 @@ use super::analysis::Analysis;
 use super::{Mailstore, Pop3Counter, StoreError};
 use crate::command::{AbortUpload, UploadPiece};
 use crate::id::{ThreadKey, UploadId};
-use crate::limits::{COMMAND_WITHIN, MESSAGE_BYTES_MAX, PIECES_IN_FLIGHT};
+use crate::limits::{COMMAND_WITHIN, DIRECT_WITHIN, MESSAGE_BYTES_MAX, PIECES_IN_FLIGHT};
 use crate::record::{BodyFacts, StructureRow};
 use crate::rejection::{LimitKind, Rejection};
 use crate::state::BodySource;
@@ -133,6 +133,12 @@ impl BodyWriter {
 
     async fn upload(&mut self, piece: EncodedPiece) -> Result<(), StoreError> {
         let number = u32::try_from(self.pieces.len()).unwrap_or(u32::MAX);
+        // One group of several that is out of reach does not hold the others up: it may be served from their queues.
+        let within = if self.targets.len() > 1 {
+            DIRECT_WITHIN
+        } else {
+            COMMAND_WITHIN
+        };
         self.pieces.push(piece.summary);
         for (at, target) in self
             .targets
@@ -146,7 +152,7 @@ impl BodyWriter {
                 piece.record.clone(),
             );
             self.in_flight.spawn(async move {
-                let outcome = store.run(group, command, Some(record), COMMAND_WITHIN).await;
+                let outcome = store.run(group, command, Some(record), within).await;
                 (at, outcome.map(drop))
             });
         }
@@ -263,11 +269,17 @@ impl Body {
         Ok(self)
     }
 
+    /// Frees what was uploaded to `groups`, if nobody there took it.
+    pub(super) async fn give_up(&self, groups: Vec<GroupId>) {
+        if matches!(self.parts, Parts::Uploaded { .. }) {
+            abort_upload(&self.store, self.upload, groups).await;
+        }
+    }
+
     /// Frees what was uploaded of a body that becomes no message. What cannot be reached is swept in an hour.
     pub async fn discard(self) {
         if let Parts::Uploaded { groups } = &self.parts {
-            let groups = groups.iter().map(|(group, _)| *group).collect();
-            abort_upload(&self.store, self.upload, groups).await;
+            self.give_up(groups.iter().map(|(group, _)| *group).collect()).await;
         }
     }
 }

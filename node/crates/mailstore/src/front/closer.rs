@@ -4,19 +4,27 @@
 //! the end of the window, as that of a session that died. What waits is closed before the same message is delivered again
 //! by this node.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use mail_model::{AccountId, GroupId};
 
 use super::{Mailstore, StoreError};
-use crate::command::{CloseDeliveries, ClosedDelivery, DeliverTo};
+use crate::command::{CloseDeliveries, ClosedDelivery};
+use crate::id::DeliveryKey;
 use crate::limits::{CLOSE_EVERY, CLOSES_PER_COMMAND, CLOSES_WAITING_MAX, COMMAND_WITHIN};
+
+/// A recipient, and what the delivery looks like.
+type Name = (AccountId, DeliveryKey);
 
 #[derive(Default)]
 struct Waiting {
     /// Also those that are being closed now.
     deliveries: VecDeque<ClosedDelivery>,
+    /// How many have left `deliveries`, all at its front: the number of the first one in it.
+    gone: u64,
     /// Held by whoever closes them, so that another one who has to wait for it can.
     turn: Arc<tokio::sync::Mutex<()>>,
 }
@@ -24,78 +32,118 @@ struct Waiting {
 /// What waits to be closed.
 #[derive(Default)]
 pub(super) struct Closing {
-    groups: Mutex<BTreeMap<GroupId, Waiting>>,
+    all: Mutex<All>,
+}
+
+#[derive(Default)]
+struct All {
+    groups: BTreeMap<GroupId, Waiting>,
+    /// How often each name is in `groups`: hardly any delivery looks like one that waits, and this says so at once.
+    names: HashMap<Name, u32>,
+}
+
+impl All {
+    fn add(&mut self, group: GroupId, closed: ClosedDelivery) {
+        *self.names.entry(name(&closed)).or_default() += 1;
+        let waiting = self.groups.entry(group).or_default();
+        waiting.deliveries.push_back(closed);
+        if waiting.deliveries.len() > CLOSES_WAITING_MAX {
+            self.remove_first(group);
+        }
+    }
+
+    fn remove_first(&mut self, group: GroupId) {
+        let Some(waiting) = self.groups.get_mut(&group) else {
+            return;
+        };
+        let Some(first) = waiting.deliveries.pop_front() else {
+            return;
+        };
+        waiting.gone += 1;
+        if let Entry::Occupied(mut count) = self.names.entry(name(&first)) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
+
+    /// See [`Closing::holds`].
+    fn holds(&self, group: GroupId, to: &[Name]) -> bool {
+        let is_of = |closed: &ClosedDelivery| to.contains(&name(closed));
+        to.iter().any(|name| self.names.contains_key(name))
+            && self
+                .groups
+                .get(&group)
+                .is_some_and(|waiting| waiting.deliveries.iter().any(is_of))
+    }
+}
+
+fn name(closed: &ClosedDelivery) -> Name {
+    (closed.account, closed.key)
 }
 
 impl Closing {
-    fn with<T>(&self, group: GroupId, look: impl FnOnce(&mut Waiting) -> T) -> T {
-        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        look(groups.entry(group).or_default())
+    fn lock(&self) -> MutexGuard<'_, All> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn add(&self, group: GroupId, closed: ClosedDelivery) {
-        self.with(group, |waiting| {
-            waiting.deliveries.push_back(closed);
-            let too_many = waiting.deliveries.len().saturating_sub(CLOSES_WAITING_MAX);
-            waiting.deliveries.drain(..too_many);
-        });
+        self.lock().add(group, closed);
     }
 
-    /// Whether one of them looks like a delivery to `to`, and is not closed yet.
-    fn holds(&self, group: GroupId, to: &[DeliverTo]) -> bool {
-        self.with(group, |waiting| {
-            let is_of = |closed: &ClosedDelivery, to: &DeliverTo| {
-                closed.account == to.account && to.key.as_ref() == Some(&closed.key)
-            };
-            waiting
-                .deliveries
-                .iter()
-                .any(|closed| to.iter().any(|to| is_of(closed, to)))
-        })
+    /// Whether something waits in `group` that looks like a delivery to one of `to`.
+    fn holds(&self, group: GroupId, to: &[Name]) -> bool {
+        self.lock().holds(group, to)
     }
 
-    fn some(&self, group: GroupId) -> Vec<ClosedDelivery> {
-        self.with(group, |waiting| {
-            waiting.deliveries.iter().take(CLOSES_PER_COMMAND).copied().collect()
-        })
+    fn turn(&self, group: GroupId) -> Arc<tokio::sync::Mutex<()>> {
+        self.lock().groups.entry(group).or_default().turn.clone()
     }
 
-    fn remove(&self, group: GroupId, closed: &[ClosedDelivery]) {
-        self.with(group, |waiting| {
-            waiting.deliveries.retain(|delivery| !closed.contains(delivery))
-        });
+    /// The first ones of a group, and the number behind the last of them.
+    fn some(&self, group: GroupId) -> (Vec<ClosedDelivery>, u64) {
+        let mut all = self.lock();
+        let waiting = all.groups.entry(group).or_default();
+        let some: Vec<_> = waiting.deliveries.iter().take(CLOSES_PER_COMMAND).collect();
+        let behind = waiting.gone + some.len() as u64;
+        (some.into_iter().copied().collect(), behind)
+    }
+
+    /// Those before the number `behind` are closed.
+    fn done(&self, group: GroupId, behind: u64) {
+        let mut all = self.lock();
+        while all.groups.get(&group).is_some_and(|waiting| waiting.gone < behind) {
+            all.remove_first(group);
+        }
     }
 
     fn groups(&self) -> Vec<GroupId> {
-        let groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        groups.keys().copied().collect()
+        self.lock().groups.keys().copied().collect()
     }
 }
 
 impl Mailstore {
     /// Before a delivery: closes those that look like it, if there are any. A client that went on after our reply and
     /// sends the same again means it, also when the closer has not had its turn yet.
-    pub(super) async fn close_before(&self, group: GroupId, to: &[DeliverTo]) -> Result<(), StoreError> {
+    pub(super) async fn close_before(&self, group: GroupId, to: &[Name], within: Duration) -> Result<(), StoreError> {
         if self.inner.closing.holds(group, to) {
-            self.close_waiting(group).await?;
+            self.close_waiting(group, within).await?;
         }
         Ok(())
     }
 
-    async fn close_waiting(&self, group: GroupId) -> Result<(), StoreError> {
+    async fn close_waiting(&self, group: GroupId, within: Duration) -> Result<(), StoreError> {
         let closing = &self.inner.closing;
-        let turn = closing.with(group, |waiting| waiting.turn.clone());
+        let turn = closing.turn(group);
         let _turn = turn.lock().await;
         loop {
-            let deliveries = closing.some(group);
+            let (deliveries, behind) = closing.some(group);
             if deliveries.is_empty() {
                 return Ok(());
             }
-            let command = CloseDeliveries {
-                deliveries: deliveries.clone(),
-            };
-            self.run(group, command, None, COMMAND_WITHIN).await?;
-            closing.remove(group, &deliveries);
+            self.run(group, CloseDeliveries { deliveries }, None, within).await?;
+            closing.done(group, behind);
         }
     }
 }
@@ -113,20 +161,21 @@ impl OpenDeliveries {
         Self { store, deliveries }
     }
 
-    pub(super) fn add(&mut self, group: GroupId, delivery: ClosedDelivery) {
-        self.deliveries.push((group, delivery));
+    /// One to be closed in `group`.
+    pub(super) fn add(&mut self, group: GroupId, closed: ClosedDelivery) {
+        self.deliveries.push((group, closed));
     }
 
     /// Leaves those of other accounts open for good: the client was told that they do not have the message, and will
     /// send it again.
     pub fn retain(&mut self, is_told: impl Fn(AccountId) -> bool) {
-        self.deliveries.retain(|(_, delivery)| is_told(delivery.account));
+        self.deliveries.retain(|(_, closed)| is_told(closed.account));
     }
 
     /// The client sent its next command after a reply that took the message. Never waits.
     pub fn close(self) {
-        for (group, delivery) in self.deliveries {
-            self.store.inner.closing.add(group, delivery);
+        for (group, closed) in self.deliveries {
+            self.store.inner.closing.add(group, closed);
         }
     }
 }
@@ -156,7 +205,7 @@ impl DeliveryCloser {
     /// Closes what waits now; what a group does not take waits for the next turn.
     pub(crate) async fn turn(&self) {
         for group in self.store.inner.closing.groups() {
-            if let Err(error) = self.store.close_waiting(group).await {
+            if let Err(error) = self.store.close_waiting(group, COMMAND_WITHIN).await {
                 tracing::debug!(%group, %error, "deliveries are closed later");
             }
         }

@@ -1,15 +1,16 @@
-//! Delivery of one message to accounts in any number of groups, each recipient with its own answer (LMTP; DESIGN M13).
-//! `docs/delivery-states.md` has the states.
+//! Delivery of one message to accounts in any number of groups (DESIGN M13): each recipient has its own answer, and those
+//! whose groups are out of reach may be queued in another one. `docs/delivery-states.md` has the states.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures::future::join_all;
 use mail_model::{AccountId, EmailId, GroupId, InternalDate, LogIndex, MailboxId, Uid, UidValidity};
 
 use super::{Body, Mailstore, OpenDeliveries, StoreError};
-use crate::command::{ClosedDelivery, Deliver, DeliverTo, Delivered, Outcome};
+use crate::command::{ClosedDelivery, Deliver, DeliverTo, Delivered, Outcome, Reach, Spanning};
 use crate::id::{DeliveryId, DeliveryKey, IdSeed};
-use crate::limits::{COMMAND_WITHIN, RECIPIENTS_PER_COMMAND};
+use crate::limits::{COMMAND_WITHIN, DIRECT_WITHIN, RECIPIENTS_PER_COMMAND};
 use crate::state::BodySource;
 
 /// One recipient, as the directory resolved it.
@@ -21,6 +22,8 @@ pub struct DeliverRecipient {
     pub group: GroupId,
     /// Trace headers of this delivery: whole lines with CRLF.
     pub prefix: Vec<u8>,
+    /// The forward path without brackets, as the client gave it.
+    pub path: String,
 }
 
 /// Where a recipient has the message, durable on a majority of its group.
@@ -38,6 +41,35 @@ pub struct Placed {
     pub delivery: DeliveryId,
 }
 
+/// A delivery that waits in a queue, durable on a majority of that group, and is made as soon as can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Queued {
+    /// The group that holds it.
+    pub source: GroupId,
+    /// The transaction that waits.
+    pub delivery: DeliveryId,
+}
+
+/// A recipient for whom nothing has to be sent again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// It has the message.
+    Placed(Placed),
+    /// It will have it.
+    Queued(Queued),
+}
+
+impl Accepted {
+    /// The transaction that the message came with: this one, or an earlier one that it repeats.
+    #[must_use]
+    pub fn delivery(&self) -> DeliveryId {
+        match self {
+            Self::Placed(placed) => placed.delivery,
+            Self::Queued(queued) => queued.delivery,
+        }
+    }
+}
+
 /// One mail transaction.
 #[derive(Clone, Debug)]
 pub struct Delivery {
@@ -45,8 +77,15 @@ pub struct Delivery {
     pub id: DeliveryId,
     /// When the message was received.
     pub date: InternalDate,
+    /// When the transaction began, in milliseconds since 1970.
+    pub received_ms: u64,
     /// Who sends; `None` where nobody would send again.
     pub origin: Option<Origin>,
+    /// The Message-ID without brackets.
+    pub message_id: Option<String>,
+    /// Whether recipients may be queued whose groups are out of reach: where one reply stands for all of them. Never
+    /// without an origin.
+    pub may_queue: bool,
 }
 
 /// What is the same when a client sends a message again, beside the bytes of the message (DESIGN M14).
@@ -62,7 +101,7 @@ pub struct Origin {
 
 impl Origin {
     /// The key for one recipient. Every part stands behind its length, so that no two origins run together.
-    fn key(&self, body: &Body, account: AccountId) -> DeliveryKey {
+    pub(super) fn key(&self, body: &Body, account: AccountId) -> DeliveryKey {
         let mut recipients: Vec<_> = self.recipients.iter().map(String::as_str).collect();
         recipients.sort_unstable();
         let mut hasher = blake3::Hasher::new();
@@ -84,9 +123,23 @@ impl Origin {
 /// What became of a transaction.
 pub struct Deliveries {
     /// One answer per recipient, in their order.
-    pub answers: Vec<Result<Placed, StoreError>>,
+    pub answers: Vec<Result<Accepted, StoreError>>,
     /// To be closed when the client goes on after our reply; dropped when it does not.
     pub open: OpenDeliveries,
+}
+
+/// What the direct attempt at one group came to.
+pub(super) struct Attempt<'r> {
+    pub(super) group: GroupId,
+    pub(super) recipients: Vec<&'r DeliverRecipient>,
+    /// One per recipient.
+    pub(super) answers: Vec<Result<Accepted, StoreError>>,
+    /// The stored body, if anybody got the message.
+    pub(super) stored: Option<LogIndex>,
+    /// The group has answered.
+    pub(super) has_answered: bool,
+    /// It knows of every earlier delivery that its client knows of, so that what is queued for it is taken for what it is.
+    pub(super) is_up_to_date: bool,
 }
 
 impl Mailstore {
@@ -100,56 +153,107 @@ impl Mailstore {
                 of_group.push(recipient);
             }
         }
-        let body = &body;
-        let deliveries = groups.into_iter().map(|(group, of_group)| async move {
-            let outcomes = self.deliver_in_group(body, delivery, group, &of_group).await;
-            let of_group = of_group.into_iter().map(move |to| (group, to.account));
-            of_group.zip(outcomes).collect::<Vec<_>>()
-        });
-        let answers: BTreeMap<_, _> = join_all(deliveries).await.into_iter().flatten().collect();
-        let mut open = OpenDeliveries::new(self.clone());
-        if let Some(origin) = &delivery.origin {
-            for ((group, account), placed) in answers
-                .iter()
-                .filter_map(|(to, answer)| Some((*to, answer.as_ref().ok()?)))
-            {
-                let key = origin.key(body, account);
-                let delivery = placed.delivery;
-                open.add(group, ClosedDelivery { account, key, delivery });
-            }
+        let queue = delivery
+            .origin
+            .as_ref()
+            .filter(|_| delivery.may_queue && groups.len() > 1);
+        let spanning = queue.map(|_| Spanning::Direct);
+        let attempts = groups
+            .into_iter()
+            .map(|(group, of_group)| self.attempt(&body, delivery, group, of_group, spanning));
+        let mut attempts = join_all(attempts).await;
+        if let Some(origin) = queue {
+            self.queue_rest(&body, delivery, origin, &mut attempts).await;
         }
+        let open = self.open_deliveries(&body, delivery, &attempts);
         let answer = |to: &DeliverRecipient| {
-            let unknown = || Err(StoreError::Broken("a recipient has no answer".to_owned()));
-            answers.get(&(to.group, to.account)).cloned().unwrap_or_else(unknown)
+            let attempt = attempts.iter().find(|attempt| attempt.group == to.group);
+            let answer = attempt.and_then(|attempt| {
+                let at = attempt
+                    .recipients
+                    .iter()
+                    .position(|known| known.account == to.account)?;
+                attempt.answers.get(at).cloned()
+            });
+            answer.unwrap_or_else(|| Err(StoreError::Broken("a recipient has no answer".to_owned())))
         };
         let answers = recipients.iter().map(answer).collect();
         Deliveries { answers, open }
     }
 
-    async fn deliver_in_group(
+    async fn attempt<'r>(
         &self,
         body: &Body,
         delivery: &Delivery,
         group: GroupId,
-        recipients: &[&DeliverRecipient],
-    ) -> Vec<Result<Placed, StoreError>> {
-        let mut answers = Vec::with_capacity(recipients.len());
-        let mut stored = None;
-        for chunk in recipients.chunks(RECIPIENTS_PER_COMMAND) {
-            match self.deliver_chunk(body, delivery, group, chunk, stored).await {
-                Ok(delivered) => {
-                    stored = stored.or(delivered.body);
-                    answers.extend(
-                        delivered
-                            .outcomes
-                            .into_iter()
-                            .map(|outcome| placed(delivery.id, outcome)),
-                    );
-                }
-                Err(error) => answers.extend(chunk.iter().map(|_| Err(error.clone()))),
+        recipients: Vec<&'r DeliverRecipient>,
+        spanning: Option<Spanning>,
+    ) -> Attempt<'r> {
+        let mut attempt = Attempt {
+            group,
+            answers: Vec::with_capacity(recipients.len()),
+            recipients,
+            stored: None,
+            has_answered: false,
+            is_up_to_date: true,
+        };
+        if let Some(origin) = &delivery.origin {
+            let name = |to: &&DeliverRecipient| (to.account, origin.key(body, to.account));
+            let names: Vec<_> = attempt.recipients.iter().map(name).collect();
+            if let Err(error) = self.close_before(group, &names, within(spanning)).await {
+                attempt.is_up_to_date = false;
+                attempt.answers = vec![Err(error); names.len()];
+                return attempt;
             }
         }
-        answers
+        for chunk in attempt.recipients.chunks(RECIPIENTS_PER_COMMAND) {
+            let stored = attempt.stored;
+            match self.deliver_chunk(body, delivery, group, chunk, stored, spanning).await {
+                Ok(delivered) => {
+                    attempt.has_answered = true;
+                    attempt.stored = stored.or(delivered.body);
+                    let outcomes = delivered.outcomes.into_iter();
+                    let answers = outcomes.map(|outcome| Ok(Accepted::Placed(placed(delivery.id, outcome)?)));
+                    attempt.answers.extend(answers);
+                }
+                Err(error) => attempt.answers.extend(chunk.iter().map(|_| Err(error.clone()))),
+            }
+        }
+        attempt
+    }
+
+    /// What is to be closed once the client goes on.
+    fn open_deliveries(&self, body: &Body, delivery: &Delivery, attempts: &[Attempt<'_>]) -> OpenDeliveries {
+        let mut open = OpenDeliveries::new(self.clone());
+        let Some(origin) = &delivery.origin else {
+            return open;
+        };
+        let is_new = |answer: &Result<Accepted, StoreError>| matches!(answer, Ok(Accepted::Placed(placed)) if placed.delivery == delivery.id);
+        // Of a transaction that is repeated, or may be in a group that did not answer, something may wait in a queue.
+        let all_new = attempts.iter().all(|attempt| attempt.answers.iter().all(is_new));
+        let may_wait = delivery.may_queue && attempts.len() > 1 && !all_new;
+        let reach = if may_wait { Reach::Target } else { Reach::Alone };
+        for attempt in attempts {
+            for (to, answer) in attempt.recipients.iter().zip(&attempt.answers) {
+                let Ok(accepted) = answer else {
+                    continue;
+                };
+                let closed = ClosedDelivery {
+                    account: to.account,
+                    key: origin.key(body, to.account),
+                    delivery: accepted.delivery(),
+                    reach,
+                    heard_ms: delivery.received_ms,
+                };
+                open.add(attempt.group, closed);
+                if may_wait {
+                    let reach = Reach::Source;
+                    let others = attempts.iter().filter(|other| other.group != attempt.group);
+                    others.for_each(|other| open.add(other.group, ClosedDelivery { reach, ..closed }));
+                }
+            }
+        }
+        open
     }
 
     async fn deliver_chunk(
@@ -159,6 +263,7 @@ impl Mailstore {
         group: GroupId,
         recipients: &[&DeliverRecipient],
         stored: Option<LogIndex>,
+        spanning: Option<Spanning>,
     ) -> Result<Delivered, StoreError> {
         let (source, blob) = match stored {
             Some(body) => (BodySource::Stored { body }, None),
@@ -176,14 +281,20 @@ impl Mailstore {
             date: delivery.date,
             recipients: recipients.iter().map(to).collect(),
             delivery: delivery.id,
+            spanning,
+            received_ms: delivery.received_ms,
         };
-        self.close_before(group, &command.recipients).await?;
-        let (delivered, _) = self.run(group, command, blob, COMMAND_WITHIN).await?;
+        let (delivered, _) = self.run(group, command, blob, within(spanning)).await?;
         Ok(delivered)
     }
 }
 
-fn placed(delivery: DeliveryId, outcome: Outcome) -> Result<Placed, StoreError> {
+/// Time for one command of a transaction.
+fn within(spanning: Option<Spanning>) -> Duration {
+    spanning.map_or(COMMAND_WITHIN, |_| DIRECT_WITHIN)
+}
+
+pub(super) fn placed(delivery: DeliveryId, outcome: Outcome) -> Result<Placed, StoreError> {
     match outcome {
         Outcome::Stored {
             mailbox,

@@ -18,6 +18,8 @@ mod error;
 mod feed;
 mod maildrop;
 mod message_bytes;
+mod queue;
+mod queue_worker;
 mod sweeper;
 mod view;
 
@@ -35,11 +37,13 @@ pub use append::NewMessage;
 pub use body_reader::BodyReader;
 pub use body_writer::{Body, BodyWriter};
 pub use closer::{DeliveryCloser, OpenDeliveries};
-pub use deliver::{DeliverRecipient, Deliveries, Delivery, Origin, Placed};
+pub use deliver::{Accepted, DeliverRecipient, Deliveries, Delivery, Origin, Placed, Queued};
 pub use error::{ErrorClass, StoreError};
 pub use feed::{AccountFeed, FeedNews};
 pub use maildrop::Maildrop;
 pub use message_bytes::Pop3Counter;
+pub use queue::QueuedDelivery;
+pub use queue_worker::{QueueHost, QueueSettled, QueueWorker, Undeliverable};
 pub use sweeper::Sweeper;
 pub use view::{Expunges, MailboxView, SelectMode, Update, ViewEntry};
 

@@ -8,6 +8,7 @@ mod due;
 mod hot_page;
 mod list;
 mod maildrop;
+mod queue;
 mod select;
 
 use minicbor::{Decode, Encode};
@@ -20,6 +21,7 @@ pub use due::GetDue;
 pub use hot_page::{GetHotPage, HotPage};
 pub use list::{ListMailboxes, MailboxInfo, MailboxList};
 pub use maildrop::{GetMaildrop, MaildropItem, MaildropPage};
+pub use queue::{CheckQueue, CountQueue, GetBody, GetQueue, QueuePage, QueueReport};
 pub use select::{GetMailbox, MailboxRef, Selected};
 
 use crate::codec;
@@ -70,4 +72,8 @@ queries! {
     6 GetMaildrop
     7 CheckAccount
     8 GetDue
+    20 GetQueue
+    21 GetBody
+    22 CheckQueue
+    23 CountQueue
 }

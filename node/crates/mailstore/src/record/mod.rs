@@ -9,15 +9,17 @@ mod due;
 mod mailbox;
 mod maildrop;
 mod message;
+mod queued;
 mod tombstone;
 mod upload;
 
 pub use account::AccountRow;
 pub use body::{BodyFacts, BodyRow, Piece, StructureRow};
-pub use delivery::DeliveryRow;
+pub use delivery::{DeliveryRow, Placement};
 pub use due::Due;
 pub use mailbox::{KeywordsRow, MailboxRow};
 pub use maildrop::MaildropRow;
 pub use message::{ColdRow, HotRow, KeywordBits, Pop3Identity};
+pub use queued::QueuedRow;
 pub use tombstone::{KeptRows, TombstoneRow};
 pub use upload::{UploadPieceRow, UploadRow};

@@ -5,6 +5,7 @@ mod bodies;
 mod keywords;
 mod messages;
 mod names;
+mod redelivery;
 mod removal;
 mod threads;
 mod uidl;
@@ -15,6 +16,7 @@ pub(crate) use bodies::{StoredBody, adopt, body_row, give_up_upload, reference, 
 pub(crate) use keywords::{keyword_bits, keywords_row, known_bits};
 pub(crate) use messages::{EXPUNGED, NewInstance, hot_row, hot_rows, known_row};
 pub(crate) use names::{all_mailboxes, child, find, full_names, name_of};
+pub(crate) use redelivery::{Attempt, Redelivery};
 pub(crate) use removal::{delete_some, drop_kept_body, drop_tombstone, due_row};
 pub(crate) use threads::thread_of;
 pub(crate) use uidl::{check_own, default_uidl};

@@ -24,6 +24,8 @@ pub(crate) enum Fault {
     NotDone,
     /// It takes effect, but the answer is lost.
     LostAnswer,
+    /// Others overtake it.
+    Slow,
     /// It is applied a second time under another index, as if exactly-once had failed.
     Twice,
 }
@@ -90,6 +92,13 @@ impl Cluster {
         self.client.group(group).faults.extend(faults);
     }
 
+    /// From now on all proposals fare well.
+    pub(crate) fn heal(&self) {
+        for group in self.client.groups.keys() {
+            self.client.group(*group).faults.clear();
+        }
+    }
+
     pub(crate) fn pass(&self, group: GroupId, time: Duration) {
         let passed = u64::try_from(time.as_millis()).expect("not for ever");
         self.client.group(group).replica.now_ms += passed;
@@ -120,11 +129,10 @@ impl Client {
         group.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn propose_now(&self, id: GroupId, command: &Command) -> Result<Applied, ProposeError> {
+    fn propose_now(&self, id: GroupId, command: &Command, fault: Option<Fault>) -> Result<Applied, ProposeError> {
         let mut group = self.group(id);
         group.proposals += 1;
         let reason = "the test wants it".to_owned();
-        let fault = group.faults.pop_front().flatten();
         if fault == Some(Fault::NotDone) {
             return Err(ProposeError::NotDone { group: id, reason });
         }
@@ -164,9 +172,12 @@ impl Group {
 impl GroupClient for Client {
     fn propose(&self, group: GroupId, command: Command, _: Duration) -> BoxFuture<'_, Result<Applied, ProposeError>> {
         Box::pin(async move {
+            let fault = self.group(group).faults.pop_front().flatten();
             // As on a network, others may run before the answer is there.
-            tokio::task::yield_now().await;
-            self.propose_now(group, &command)
+            for _ in 0..if fault == Some(Fault::Slow) { 9 } else { 1 } {
+                tokio::task::yield_now().await;
+            }
+            self.propose_now(group, &command, fault)
         })
     }
 

@@ -11,7 +11,7 @@ use shelf::{MemDisk, ReplicaStore, Shelf, StateEvent};
 use crate::codec;
 use crate::command::{Answer, AnyCommand, GroupCommand};
 use crate::machine::MailMachine;
-use crate::query::{AnyQuery, CheckAccount, GroupQuery};
+use crate::query::{AnyQuery, CheckAccount, CheckQueue, GroupQuery};
 use crate::record::BodyRow;
 use crate::rejection::Rejection;
 
@@ -152,8 +152,8 @@ impl Replica {
             .expect("readable")
     }
 
-    /// Every account passes its check, the bodies have exactly the references that the accounts hold, and each blob of
-    /// a body is named once.
+    /// Accounts and queue pass their checks, the bodies have exactly the references that these hold, and each blob of a
+    /// body is named once.
     pub(crate) fn check(&self, accounts: &[AccountId]) {
         let mut held: BTreeMap<u64, u32> = BTreeMap::new();
         for account in accounts {
@@ -164,6 +164,11 @@ impl Replica {
             for (body, count) in report.references {
                 *held.entry(body).or_default() += count;
             }
+        }
+        let report = self.ask(CheckQueue).expect("there is a queue");
+        assert_eq!(report.findings, Vec::<String>::new(), "queue");
+        for (body, count) in report.references {
+            *held.entry(body).or_default() += count;
         }
         let mut stored: BTreeMap<u64, u32> = BTreeMap::new();
         let mut pieces = Vec::new();

@@ -3,7 +3,7 @@
 use mail_model::{SystemFlags, Uid};
 
 use crate::front::{
-    DeliverRecipient, Delivery, DeliveryCloser, ErrorClass, Freshness, NewMessage, Origin, Placed, StoreError,
+    Accepted, DeliverRecipient, Delivery, DeliveryCloser, ErrorClass, Freshness, NewMessage, Origin, Placed, StoreError,
 };
 use crate::limits::RECIPIENTS_PER_COMMAND;
 use crate::rejection::Rejection;
@@ -11,7 +11,13 @@ use crate::testing::{ANN, BOB, Cluster, DATE, Fault, ONE, TWO, flags, message, n
 
 fn to(account: mail_model::AccountId, group: mail_model::GroupId) -> DeliverRecipient {
     let prefix = format!("Delivered-To: {account}\r\n").into_bytes();
-    DeliverRecipient { account, group, prefix }
+    let path = format!("{account}@test.example");
+    DeliverRecipient {
+        account,
+        group,
+        prefix,
+        path,
+    }
 }
 
 /// A transaction that nobody repeats.
@@ -20,6 +26,9 @@ fn once() -> Delivery {
         id: crate::DeliveryId::random(),
         date: DATE,
         origin: None,
+        received_ms: 1_790_000_000_000,
+        message_id: None,
+        may_queue: false,
     }
 }
 
@@ -48,8 +57,11 @@ async fn bytes_of(account: &crate::front::Account, mailbox: mail_model::MailboxI
     bytes
 }
 
-fn placed(answer: &Result<Placed, StoreError>) -> Placed {
-    *answer.as_ref().expect("delivered")
+fn placed(answer: &Result<Accepted, StoreError>) -> Placed {
+    match answer.as_ref().expect("delivered") {
+        Accepted::Placed(placed) => *placed,
+        Accepted::Queued(queued) => panic!("{queued:?}"),
+    }
 }
 
 #[tokio::test]

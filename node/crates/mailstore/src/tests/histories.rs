@@ -204,6 +204,8 @@ impl Run {
                 let transaction = self.seed;
                 self.apply(
                     Deliver {
+                        spanning: None,
+                        received_ms: 0,
                         seed,
                         source,
                         thread_keys,

@@ -245,6 +245,8 @@ async fn m02_apply_takes_structure_and_sizes_as_the_command_gives_them() {
         .record;
     cluster.replica(ONE, |replica| {
         let command = crate::command::Deliver {
+            spanning: None,
+            received_ms: 0,
             seed: crate::IdSeed::random(),
             source: crate::BodySource::Inline {
                 facts,
@@ -303,6 +305,8 @@ async fn m04_ids_do_not_depend_on_group_or_log_position() {
             .unwrap()
             .record;
         let command = crate::command::Deliver {
+            spanning: None,
+            received_ms: 0,
             seed: crate::IdSeed([7; 16]),
             source: crate::BodySource::Inline { facts, structure },
             thread_keys: Vec::new(),

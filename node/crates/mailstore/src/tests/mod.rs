@@ -6,5 +6,6 @@ mod histories;
 mod mailboxes;
 mod maildrops;
 mod messages;
+mod queue;
 mod uploads;
 mod views;

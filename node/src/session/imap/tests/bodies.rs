@@ -159,12 +159,16 @@ async fn deliver(node: &TestNode, prefix: &str, message: &str) {
     let delivery = Delivery {
         id: DeliveryId::random(),
         date: InternalDate::default(),
+        received_ms: 0,
         origin: None,
+        message_id: None,
+        may_queue: false,
     };
     let to = DeliverRecipient {
         account: account.id(),
         group: account.group(),
         prefix: prefix.as_bytes().to_vec(),
+        path: String::new(),
     };
     let delivered = store.deliver(body, &delivery, &[to]).await;
     assert!(delivered.answers[0].is_ok(), "{:?}", delivered.answers[0]);
