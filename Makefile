@@ -10,11 +10,12 @@ ROUNDS ?= 20
 # further: `make test PROPTEST_RNG_SEED=2`.
 export PROPTEST_RNG_SEED ?= 1
 
-.PHONY: help deps deps-test demo test chaos kill-rounds
+.PHONY: help deps deps-test deps-bench demo test bench chaos kill-rounds
 
 help:
 	@echo "make demo         build, and run a three-node cluster on this machine with accounts ready to use"
 	@echo "make test         build everything and run the whole suite"
+	@echo "make bench        measure one shelf, and mail going in beside Dovecot: six minutes; ARGS=... goes to the second part"
 	@echo "make chaos        simulate clusters under faults: SEED=1 RUNS=20"
 	@echo "make kill-rounds  kill nodes of a real cluster while mail comes in: SEED=1 ROUNDS=20"
 	@echo "make deps         install the system packages that building needs"
@@ -25,12 +26,20 @@ deps:
 deps-test:
 	@.ci/packages test
 
+deps-bench:
+	@.ci/packages bench
+
 demo: deps
 	cargo build --locked -p node -p cli
 	@exec $(CARGO_TARGET_DIR)/debug/holdfast demo
 
 test: deps-test
 	cargo test --workspace --locked
+
+bench: deps-bench
+	cargo build --locked -p node -p cli -p benches
+	$(CARGO_TARGET_DIR)/debug/bench shelf
+	$(CARGO_TARGET_DIR)/debug/bench delivery $(ARGS)
 
 chaos: deps
 	cargo run --quiet --locked -p chaos-tests --bin chaos -- simulate --seed $(SEED) --runs $(RUNS)

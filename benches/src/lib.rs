@@ -1,1 +1,0 @@
-//! The `benches` crate; its parts follow.
