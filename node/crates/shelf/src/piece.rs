@@ -9,8 +9,12 @@
 //!
 //! Must not know: where records are stored, who reads them.
 
+use std::cell::RefCell;
+use std::io;
+
 use blake3::hazmat::{self, HasherExt, Mode};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use zstd::bulk::{Compressor, Decompressor};
 
 use crate::limits::{PIECE_BYTES, PIECE_OVERHEAD_MAX};
 
@@ -25,6 +29,12 @@ const HEADER_BYTES: usize = 44;
 const ZSTD_LEVEL: i32 = 1;
 
 const _: () = assert!(HEADER_BYTES <= PIECE_OVERHEAD_MAX);
+
+thread_local! {
+    // Their tables are large, and cost more to set up than a small message costs to compress.
+    static COMPRESSOR: RefCell<io::Result<Compressor<'static>>> = RefCell::new(Compressor::new(ZSTD_LEVEL));
+    static DECOMPRESSOR: RefCell<io::Result<Decompressor<'static>>> = RefCell::new(Decompressor::new());
+}
 
 /// Where a piece stands in its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +104,7 @@ pub fn encode(plain: &[u8], place: PiecePlace) -> Result<EncodedPiece, PieceErro
     let plain_len = u32::try_from(plain.len()).ok().filter(|_| plain.len() <= PIECE_BYTES);
     let plain_len = plain_len.ok_or(PieceError::Size(plain.len()))?;
     let value = value_of(plain, place).ok_or(PieceError::Size(plain.len()))?;
-    let packed = zstd::bulk::compress(plain, ZSTD_LEVEL).ok();
+    let packed = COMPRESSOR.with_borrow_mut(|compressor| compressor.as_mut().ok()?.compress(plain).ok());
     let packed = packed.filter(|packed| packed.len() < plain.len() - plain.len() / 16);
     let (codec, body) = packed
         .as_deref()
@@ -191,7 +201,7 @@ pub fn decode(record: &Bytes) -> Result<(PieceSummary, Bytes), PieceError> {
     let plain_len = summary.plain_len as usize;
     let plain = match codec {
         CODEC_RAW => body,
-        _ => Bytes::from(zstd::bulk::decompress(&body, plain_len).map_err(|_| PieceError::Codec)?),
+        _ => decompress(&body, plain_len).ok_or(PieceError::Codec)?,
     };
     if plain.len() != plain_len {
         return Err(PieceError::Length);
@@ -200,6 +210,15 @@ pub fn decode(record: &Bytes) -> Result<(PieceSummary, Bytes), PieceError> {
         return Err(PieceError::Checksum);
     }
     Ok((summary, plain))
+}
+
+/// The plain bytes, if they are at most `plain_len`.
+fn decompress(packed: &[u8], plain_len: usize) -> Option<Bytes> {
+    let plain = DECOMPRESSOR.with_borrow_mut(|decompressor| {
+        let decompressor = decompressor.as_mut().ok()?;
+        decompressor.decompress(packed, plain_len).ok()
+    });
+    plain.map(Bytes::from)
 }
 
 /// Checks a record without keeping its bytes.
