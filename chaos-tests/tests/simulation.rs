@@ -31,6 +31,16 @@ fn groups_of_three_among_five_nodes_lose_and_double_nothing() {
 }
 
 #[test]
+fn wrong_clocks_do_not_lead_and_do_not_move_log_time() {
+    for seed in 300..306 {
+        match sim::run_clocks(seed) {
+            Ok(report) => assert!(report.acknowledged > 20, "seed {seed} did next to nothing: {report:?}"),
+            Err(violation) => panic!("seed {seed}: {violation}"),
+        }
+    }
+}
+
+#[test]
 fn a_seed_makes_a_run() {
     let once = run(7, Shape::THREE_NODES).expect("holds");
     let again = run(7, Shape::THREE_NODES).expect("holds");

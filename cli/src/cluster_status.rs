@@ -142,7 +142,7 @@ impl NodeStatus {
             Ok(report) => Self {
                 name,
                 state: NodeState::Up,
-                reason: None,
+                reason: report.clock,
                 version: Some(report.version),
                 pid: Some(report.pid),
                 uptime_s: Some(report.uptime_s),
@@ -165,7 +165,9 @@ impl NodeStatus {
     }
 
     fn is_in_order(&self) -> bool {
-        self.state == NodeState::Up && self.shelves.iter().all(|shelf| shelf.state == ShelfState::Ok)
+        self.state == NodeState::Up
+            && self.reason.is_none()
+            && self.shelves.iter().all(|shelf| shelf.state == ShelfState::Ok)
     }
 }
 
@@ -266,6 +268,7 @@ mod tests {
                 stopped: None,
             }],
             dead_nodes: Vec::new(),
+            clock: None,
         }
     }
 
@@ -294,6 +297,17 @@ mod tests {
         assert!(status.is_led() && !status.is_in_order());
         assert_eq!(status.groups[0].replicas[2].state, ReplicaState::Down);
         assert_eq!(status.survives_now, "no loss of a node or shelf");
+    }
+
+    #[test]
+    fn a_wrong_clock_is_told_and_is_not_in_order() {
+        let wrong = NodeReport {
+            clock: Some("its clock is 9 s ahead".to_owned()),
+            ..report("n3", 3, false, 4, 9)
+        };
+        let status = status(Ok(wrong));
+        assert!(status.is_led() && !status.is_in_order());
+        assert_eq!(status.nodes[2].reason.as_deref(), Some("its clock is 9 s ahead"));
     }
 
     #[test]

@@ -104,6 +104,9 @@ pub struct NodeReport {
     pub replicas: Vec<ReplicaRow>,
     /// Names of nodes that do not answer it.
     pub dead_nodes: Vec<String>,
+    /// What is wrong with its clock, if anything is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<String>,
 }
 
 /// One shelf of a node.

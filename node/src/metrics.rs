@@ -64,6 +64,10 @@ impl Metrics {
             "committed log entries that replicas here have not applied"
         );
         describe_gauge!("holdfast_nodes_silent", "nodes that do not answer this one");
+        describe_gauge!(
+            "holdfast_clock_in_order",
+            "1 unless the clock of this node is off the other nodes' clocks or has jumped"
+        );
         Ok(Self { handle })
     }
 
@@ -132,4 +136,5 @@ fn show(view: &NodeView) {
     gauge!("holdfast_replicas_leading").set(replicas.iter().filter(|replica| replica.leads).count() as f64);
     gauge!("holdfast_replicas_behind_entries").set(behind.sum::<u64>() as f64);
     gauge!("holdfast_nodes_silent").set(report.dead_nodes.len() as f64);
+    gauge!("holdfast_clock_in_order").set(f64::from(u8::from(report.clock.is_none())));
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `j` key | the values appended under that key, each 8 bytes big-endian with the 8 bytes of its blob's index or 0 |
 //! | `b` index (big-endian) | empty: the blob of that entry is referred to |
+//! | `t` | log time of the last command, 8 bytes big-endian |
 
 use std::ops::ControlFlow;
 
@@ -21,6 +22,9 @@ pub struct Item {
     /// The entry whose blob belongs to it; 0 without one.
     pub blob: u64,
 }
+
+/// The query for log time: a key that no list has.
+pub const LOG_TIME: u8 = 0xFF;
 
 /// The command that appends `value` under `key`.
 #[must_use]
@@ -49,6 +53,7 @@ impl StateMachine for Journal {
         let Some((key, value)) = payload.split_first().filter(|(_, value)| value.len() == 8) else {
             return Ok(b"malformed".to_vec());
         };
+        txn.put(*b"t", at.log_time_ms.to_be_bytes().to_vec());
         let row = [b'j', *key];
         let mut list = txn.get(&row)?.map(|list| list.to_vec()).unwrap_or_default();
         let blob = at.blob_len.map_or(0, |_| at.index.0);
@@ -64,8 +69,9 @@ impl StateMachine for Journal {
     }
 
     fn query(&self, view: &StateView, request: &[u8]) -> Result<Vec<u8>, ShelfError> {
-        let row = [b'j', request.first().copied().unwrap_or_default()];
-        Ok(view.get(&row)?.map(|list| list.to_vec()).unwrap_or_default())
+        let key = request.first().copied().unwrap_or_default();
+        let row: &[u8] = if key == LOG_TIME { b"t" } else { &[b'j', key] };
+        Ok(view.get(row)?.map(|list| list.to_vec()).unwrap_or_default())
     }
 
     fn live_blobs(&self, view: &StateView, from: LogIndex, limit: usize) -> Result<Vec<LogIndex>, ShelfError> {

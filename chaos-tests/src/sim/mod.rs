@@ -5,6 +5,8 @@
 //! must hold is in [`oracle`]; what may go wrong meanwhile in [`nemesis`].
 
 pub mod client;
+pub mod clocks;
+pub mod forget;
 pub mod journal;
 pub mod nemesis;
 pub mod network;
@@ -39,6 +41,25 @@ pub struct Report {
     pub faults: std::collections::BTreeMap<&'static str, usize>,
     /// A hash over everything that the replicas held at the end; equal for equal runs.
     pub digest: u64,
+}
+
+/// Runs one seed with wrong clocks alone, one at a time, on three nodes.
+///
+/// # Errors
+/// The first thing that did not hold.
+pub fn run_clocks(seed: u64) -> Result<Report, Violation> {
+    simulation::run(seed, async move {
+        let world = Arc::new(world::World::new(seed, Shape::THREE_NODES));
+        world.start_all().await?;
+        let load = client::start(&world);
+        let faults = clocks::rage(&world, FAULTS).await?;
+        load.stop().await;
+        nemesis::heal(&world).await?;
+        oracle::check_log_times(&world).await?;
+        let mut report = oracle::scan(&world).await?;
+        report.faults = faults;
+        Ok(report)
+    })
 }
 
 /// Runs one seed.

@@ -9,6 +9,7 @@ use shelf::{Crash, MemFaults};
 
 use super::HEAL;
 use super::client;
+use super::forget;
 use super::oracle::Violation;
 use super::world::{Machine, World};
 
@@ -33,14 +34,22 @@ pub async fn rage(
     if sabotage.acknowledge_before_sync {
         set_on_all(world, |faults| faults.lie_about_syncs = true);
     }
+    let mut forgotten = false;
     while simulation::elapsed() < end {
         simulation::sleep(Duration::from_millis(200 + world.random(2_500))).await;
+        let may_forget = !forgotten && world.machines.len() > 1 && !sabotage.acknowledge_before_sync;
+        if may_forget && world.random(12) == 0 {
+            // Once, since a retired replica is missing from then on.
+            forgotten = true;
+            forget::forget(world).await?;
+            *faults.entry("forgotten tail").or_default() += 1;
+        }
         *faults.entry(strike(world).await?).or_default() += 1;
     }
     Ok(faults)
 }
 
-fn set_on_all(world: &World, change: impl Fn(&mut MemFaults)) {
+pub(super) fn set_on_all(world: &World, change: impl Fn(&mut MemFaults)) {
     for (_, disk) in world.machines.iter().flat_map(|machine| &machine.disks) {
         let mut faults = disk.faults();
         change(&mut faults);
@@ -48,7 +57,7 @@ fn set_on_all(world: &World, change: impl Fn(&mut MemFaults)) {
     }
 }
 
-fn some_crash(world: &World) -> Crash {
+pub(super) fn some_crash(world: &World) -> Crash {
     match world.random(3) {
         0 => Crash::LoseUnsynced,
         1 => Crash::KeepPrefix {
@@ -106,7 +115,7 @@ async fn strike(world: &Arc<World>) -> Result<&'static str, Violation> {
 }
 
 /// Cuts a machine off: wholly, or in one direction, or from one other alone.
-fn part(world: &World, machine: &Machine) {
+pub(super) fn part(world: &World, machine: &Machine) {
     let others: Vec<_> = world.machines.iter().filter(|other| other.id != machine.id).collect();
     if others.is_empty() {
         return;
@@ -124,7 +133,7 @@ fn part(world: &World, machine: &Machine) {
     }
 }
 
-async fn restart_all(world: &Arc<World>) -> Result<(), Violation> {
+pub(super) async fn restart_all(world: &Arc<World>) -> Result<(), Violation> {
     for machine in &world.machines {
         if !machine.is_up() {
             world.start(machine).await?;

@@ -15,13 +15,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use mail_model::{BlobId, GroupId, LogIndex};
+use mail_model::{BlobId, GroupId, LogIndex, ReplicaId};
 use replication::GroupClient;
 
 use super::client;
 use super::journal::{self, Item, KEYS};
-use super::world::World;
+use super::world::{self, World};
 use super::{HEAL, Report};
+
+/// Log time may be ahead by what a clock may be off.
+const LOG_TIME_AHEAD_MS: i64 = 5_500;
+/// Log time may be behind by that, and by what healing takes.
+const LOG_TIME_BEHIND_MS: i64 = LOG_TIME_AHEAD_MS + 20_000;
 
 /// What did not hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -85,6 +90,32 @@ pub enum Violation {
         group: GroupId,
         /// The last that was heard of it.
         what: String,
+    },
+    /// A replica that has lost what it acknowledged went on as if nothing had happened.
+    #[error("replica {replica} came back with entry {now} after it had acknowledged {before}, and nobody noticed")]
+    NotNoticed {
+        /// The replica.
+        replica: ReplicaId,
+        /// The last entry that it had acknowledged.
+        before: u64,
+        /// The last that it has now.
+        now: u64,
+    },
+    /// A node whose clock is off the median leads.
+    #[error("group {group} is led from a node whose clock is {ahead_ms} ms ahead of the median")]
+    WrongClockLeads {
+        /// The group.
+        group: GroupId,
+        /// By how much the node finds itself ahead.
+        ahead_ms: i64,
+    },
+    /// Log time shows a clock that was wrong.
+    #[error("group {group}: log time is {ahead_ms} ms ahead of the right time")]
+    LogTime {
+        /// The group.
+        group: GroupId,
+        /// Negative when behind.
+        ahead_ms: i64,
     },
     /// A node does not start on what its disks hold.
     #[error("a node does not start: {0}")]
@@ -306,6 +337,31 @@ async fn lists_at_all_nodes(world: &Arc<World>, group: GroupId, key: u8) -> Resu
         }
     }
     Ok(first.unwrap_or_default())
+}
+
+/// Log time must be close to the right time, which every group has just written at.
+///
+/// # Errors
+/// When it is not, or a group cannot be read.
+pub async fn check_log_times(world: &Arc<World>) -> Result<(), Violation> {
+    for plan in &world.groups {
+        let group = plan.group;
+        let not_healed = |what: String| Violation::NotHealed { group, what };
+        let Some((_, replicator)) = world.machines.iter().find_map(|machine| machine.replicator()) else {
+            continue;
+        };
+        let token = replicator.read_index(group, HEAL).await;
+        let token = token.map_err(|error| not_healed(error.to_string()))?;
+        let request = Bytes::from_static(&[journal::LOG_TIME]);
+        let answer = replicator.query(group, token, request, HEAL).await;
+        let answer = answer.map_err(|error| not_healed(error.to_string()))?.reply;
+        let log_time = answer.iter().fold(0_i64, |number, byte| number << 8 | i64::from(*byte));
+        let ahead_ms = log_time - world::right_time_ms();
+        if !(-LOG_TIME_BEHIND_MS..=LOG_TIME_AHEAD_MS).contains(&ahead_ms) {
+            return Err(Violation::LogTime { group, ahead_ms });
+        }
+    }
+    Ok(())
 }
 
 async fn check_blobs(world: &Arc<World>, group: GroupId, items: &[Item]) -> Result<(), Violation> {

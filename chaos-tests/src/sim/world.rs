@@ -7,8 +7,8 @@ use std::time::Duration;
 use mail_model::{GroupId, NodeId, ReplicaId, ShelfId};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use replication::simulation::{self, SimTypes};
-use replication::{Clock, GroupPlan, Incarnation, ReplicaPlace, Replicator, ReplicatorConfig};
-use shelf::{Column, Crash, MemDisk, Shelf};
+use replication::{Clock, GroupPlan, Incarnation, ReplicaPlace, Replicator, ReplicatorConfig, StartError, Starting};
+use shelf::{Column, Crash, MemDisk, ReplicaState, Shelf};
 
 use super::journal::Journal;
 use super::network::Network;
@@ -87,6 +87,13 @@ impl Machine {
         lock(&self.running).is_some()
     }
 
+    /// Whether a replica runs on it.
+    #[must_use]
+    pub fn runs(&self, replica: ReplicaId) -> bool {
+        let running = self.replicator().map(|(_, replicator)| replicator.status());
+        running.is_some_and(|all| all.iter().any(|status| status.replica == replica))
+    }
+
     /// Sets its clock wrong by so much.
     pub fn skew(&self, ms: i64) {
         self.skew_ms.store(ms, Ordering::Relaxed);
@@ -102,10 +109,15 @@ struct SkewedClock(Arc<AtomicI64>);
 
 impl Clock for SkewedClock {
     fn now_ms(&self) -> u64 {
-        const START_MS: i64 = 1_780_000_000_000;
-        let elapsed = i64::try_from(simulation::elapsed().as_millis()).unwrap_or(i64::MAX);
-        u64::try_from(START_MS + elapsed + self.0.load(Ordering::Relaxed)).unwrap_or(0)
+        u64::try_from(right_time_ms() + self.0.load(Ordering::Relaxed)).unwrap_or(0)
     }
+}
+
+/// What a clock shows that is right.
+#[must_use]
+pub fn right_time_ms() -> i64 {
+    const START_MS: i64 = 1_780_000_000_000;
+    START_MS + i64::try_from(simulation::elapsed().as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Everything of a run.
@@ -228,20 +240,30 @@ impl World {
             clock,
         });
         self.network.plug_in(machine.id, start, replicator.clone());
-        let mut shelves = Vec::new();
+        let (mut shelves, mut starting) = (Vec::new(), Vec::new());
         for (shelf_id, disk) in &machine.disks {
             let shelf = Shelf::simulated(disk.open()).map_err(Violation::from_shelf)?;
             simulation::spawn(pump(shelf.clone(), disk.clone(), self.clone()));
-            for replica in shelf.replicas().map_err(Violation::from_shelf)? {
-                let store = shelf.replica(replica.id).map_err(Violation::from_shelf)?;
+            let replicas = shelf.replicas().map_err(Violation::from_shelf)?;
+            for replica in replicas.iter().filter(|replica| replica.state == ReplicaState::Active) {
                 let place = ReplicaPlace {
                     node: machine.id,
                     shelf: *shelf_id,
                 };
-                let started = replicator.start_replica(store, place, Arc::new(Journal)).await;
-                started.map_err(|error| Violation::DoesNotStart(error.to_string()))?;
+                starting.push(Starting {
+                    store: shelf.replica(replica.id).map_err(Violation::from_shelf)?,
+                    place,
+                    app: Arc::new(Journal),
+                });
             }
             shelves.push(shelf);
+        }
+        for started in replicator.start_replicas(starting).await {
+            match started {
+                // Whether that is right, the nemesis knows.
+                Ok(()) | Err(StartError::Forgot { .. } | StartError::ShelfForgot { .. }) => {}
+                Err(error) => return Err(Violation::DoesNotStart(error.to_string())),
+            }
         }
         replicator.watch_peers();
         replicator.tend_logs(LOG_KEEP_BYTES);
@@ -260,12 +282,17 @@ impl World {
 
     /// Ends a node without warning; its disks keep what `crash` says.
     pub fn crash(&self, machine: &Machine, crash: Crash) {
+        self.crash_each(machine, |_| crash);
+    }
+
+    /// Ends a node without warning; each of its disks keeps what `crash` says.
+    pub fn crash_each(&self, machine: &Machine, crash: impl Fn(ShelfId) -> Crash) {
         let Some(running) = lock(&machine.running).take() else {
             return;
         };
         self.network.unplug(machine.id);
-        for (_, disk) in &machine.disks {
-            disk.crash(crash);
+        for (shelf, disk) in &machine.disks {
+            disk.crash(crash(*shelf));
         }
         // What is left of it can reach neither disk nor network any more; let it end.
         simulation::spawn(async move {

@@ -219,6 +219,7 @@ mod tests {
             shelves: Vec::new(),
             replicas: Vec::new(),
             dead_nodes: Vec::new(),
+            clock: None,
         };
         let answers = vec![
             ("n1".to_owned(), Ok(report("n1"))),

@@ -11,7 +11,9 @@ use mailstore::MailMachine;
 use mailstore::directory::{Directory, DirectoryMachine, Found, NewNode, NewReplica, NewShelf, Read};
 use replication::limits::LOG_KEEP_BYTES;
 use replication::quic::{PeerTable, QuicConfig, QuicTransport};
-use replication::{Incarnation, ReplicaPlace, Replicator, ReplicatorConfig, StateMachine, SystemClock, TokioTypes};
+use replication::{
+    Incarnation, ReplicaPlace, Replicator, ReplicatorConfig, Starting, StateMachine, SystemClock, TokioTypes,
+};
 use rustls::pki_types::PrivateKeyDer;
 use shelf::{ReplicaState, ReplicaStore, Shelf};
 use tokio::net::lookup_host;
@@ -116,6 +118,7 @@ pub(crate) async fn start_replicas(
     shelves: &[Arc<NodeShelf>],
     replicator: &NodeReplicator,
 ) -> anyhow::Result<()> {
+    let (mut starting, mut names) = (Vec::new(), Vec::new());
     for node_shelf in shelves {
         let (Ok(shelf), Some(id)) = (&node_shelf.opened, node_shelf.id) else {
             continue;
@@ -126,23 +129,31 @@ pub(crate) async fn start_replicas(
         };
         let stores = stores(shelf).await;
         for store in stores.with_context(|| format!("list the replicas of shelf {}", node_shelf.name))? {
-            let (replica, group) = match &store {
-                Ok(store) => (store.id(), store.group()),
-                Err(error) => {
-                    tracing::error!(shelf = %node_shelf.name, %error, "replica cannot be opened");
-                    continue;
+            match store {
+                Ok(store) => {
+                    names.push((node_shelf.name.as_str(), store.group(), store.id()));
+                    let app = machine_of(store.group());
+                    starting.push(Starting { store, place, app });
                 }
-            };
-            let app: Arc<dyn StateMachine> = match group {
-                GroupId::SYSTEM => Arc::new(DirectoryMachine),
-                _ => Arc::new(MailMachine),
-            };
-            if let Err(error) = replicator.start_replica(store?, place, app).await {
-                tracing::error!(shelf = %node_shelf.name, %group, %replica, %error, "replica cannot run");
+                Err(error) => tracing::error!(shelf = %node_shelf.name, %error, "replica cannot be opened"),
             }
         }
     }
+    let outcomes = replicator.start_replicas(starting).await;
+    for ((shelf, group, replica), outcome) in names.into_iter().zip(outcomes) {
+        if let Err(error) = outcome {
+            tracing::error!(shelf, %group, %replica, %error, "replica cannot run");
+        }
+    }
     Ok(())
+}
+
+/// What the commands of a group mean.
+fn machine_of(group: GroupId) -> Arc<dyn StateMachine> {
+    match group {
+        GroupId::SYSTEM => Arc::new(DirectoryMachine),
+        _ => Arc::new(MailMachine),
+    }
 }
 
 /// Opens the replicas of a shelf that may run.

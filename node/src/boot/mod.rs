@@ -78,8 +78,9 @@ pub async fn run(file: &Path, name: &str) -> anyhow::Result<()> {
     let shelves = spawn_blocking(move || shelves::open_all(&for_opening)).await??;
     shelves::watch(&shelves).context("watch the shelves")?;
     let replicator = groups::replicator(&setup);
-    groups::start_replicas(&setup, &shelves, &replicator).await?;
+    // Before its replicas run, a node asks the others what they saw from them.
     let transport = groups::connect(&setup, &replicator).await?;
+    groups::start_replicas(&setup, &shelves, &replicator).await?;
 
     let (stop, stopping) = watch::channel(false);
     let services = services(&setup, &replicator, stopping.clone())?;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use cluster_config::admin::{MemberRow, NodeReport, ReplicaRow};
 use mail_model::ClusterId;
-use replication::ReplicaStatus;
+use replication::{ClockStatus, ReplicaStatus};
 use tokio::sync::watch;
 
 use super::groups::NodeReplicator;
@@ -41,6 +41,7 @@ impl NodeView {
                 .map(|status| self.replica(status))
                 .collect(),
             dead_nodes: dead.into_iter().map(|node| self.names.node(node)).collect(),
+            clock: clock_ailment(self.replicator.clock()),
         }
     }
 
@@ -70,5 +71,48 @@ impl NodeView {
         }
         let any_in_use = self.shelves.iter().any(|shelf| shelf.is_in_use());
         (!any_in_use).then_some("no shelf is in use")
+    }
+}
+
+/// What is wrong with a clock, in words.
+fn clock_ailment(clock: ClockStatus) -> Option<String> {
+    let seconds = |ms: i64| {
+        let way = if ms < 0 { "behind" } else { "ahead" };
+        format!("{} s {way}", ms.unsigned_abs() / 1_000)
+    };
+    if let Some(jumped_ms) = clock.jumped_ms {
+        let by = seconds(jumped_ms);
+        return Some(format!(
+            "its clock has jumped {by}; nothing expires by that until it is shown to be right"
+        ));
+    }
+    let by = seconds(clock.ahead_ms);
+    clock
+        .is_off
+        .then(|| format!("its clock is {by} next to the other nodes'; it does not lead until it is set right"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_clock_is_told_in_words() {
+        assert_eq!(clock_ailment(ClockStatus::default()), None);
+        let off = ClockStatus {
+            ahead_ms: -7_400,
+            is_off: true,
+            jumped_ms: None,
+        };
+        let told = clock_ailment(off).unwrap();
+        assert!(
+            told.starts_with("its clock is 7 s behind next to the other nodes'"),
+            "{told}"
+        );
+        let jumped = ClockStatus {
+            jumped_ms: Some(7_200_000),
+            ..ClockStatus::default()
+        };
+        assert!(clock_ailment(jumped).unwrap().contains("jumped 7200 s ahead"));
     }
 }

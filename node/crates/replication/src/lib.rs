@@ -10,10 +10,12 @@
 
 mod api;
 mod client;
+mod clock;
 mod deadline;
 mod feed;
 mod front_lane;
 mod lanes;
+mod leading;
 pub mod limits;
 mod liveness;
 mod log_store;
@@ -26,9 +28,11 @@ mod record;
 mod replica;
 mod retention;
 mod rpc;
+mod seen;
 #[cfg(feature = "simulation")]
 pub mod simulation;
 mod snapshot;
+mod start;
 mod transport;
 mod types;
 
@@ -36,9 +40,11 @@ pub use api::{
     Applied, AppliedAt, BoxFuture, Command, Feed, FeedEvent, GroupClient, ProposeError, QueryReply, ReadError,
     StateMachine, Token,
 };
+pub use clock::{Clock, ClockStatus, SystemClock};
 pub use liveness::Health;
-pub use node::{Clock, GroupPlan, Replicator, ReplicatorConfig, SystemClock};
-pub use replica::{ReplicaStatus, StartError};
+pub use node::{GroupPlan, Replicator, ReplicatorConfig};
+pub use replica::ReplicaStatus;
+pub use start::{StartError, Starting};
 pub use transport::{Class, Handler, Transport, TransportError};
 pub use types::{GroupTypes, Incarnation, ReplicaPlace, TokioTypes};
 

@@ -60,6 +60,23 @@ pub const HAND_OVER_RETRY_MS: u64 = 400;
 
 const _: () = assert!(LIVENESS_MS * 4 <= DEAD_AFTER_MS && DEAD_AFTER_MS < ELECTION_TIMEOUT_MS_MIN);
 
+/// How far a node's clock may be off the median, in milliseconds; past it the node does not lead (DESIGN D5).
+pub const CLOCK_OFF_MS: u64 = 5_000;
+/// A jump of a clock past this, in milliseconds, does not reach log time.
+pub const CLOCK_JUMP_MS: u64 = 3_600_000;
+/// How long a clock has to be steady after such a jump to be believed, in milliseconds: time to look and to set it right.
+pub const CLOCK_ACCEPT_MS: u64 = 3_600_000;
+/// How long another node's clock counts after it was heard of, in milliseconds. It is carried on by the monotonic clock.
+pub const CLOCK_SAMPLE_MS: u64 = 60_000;
+/// The longest round trip that says something about a clock, in milliseconds: the error is half of it.
+pub const CLOCK_ROUND_TRIP_MS: u64 = 1_000;
+/// How long a group may be without a leader before a node with a wrong clock campaigns after all, in milliseconds. It
+/// stamps the median, so what it leads loses nothing by it.
+pub const LEADERLESS_MS: u64 = 10_000;
+
+const _: () = assert!(CLOCK_ROUND_TRIP_MS < CLOCK_OFF_MS && CLOCK_OFF_MS < CLOCK_JUMP_MS);
+const _: () = assert!(DEAD_AFTER_MS < CLOCK_SAMPLE_MS && 3 * ELECTION_TIMEOUT_MS_MAX < LEADERLESS_MS);
+
 /// Time for one attempt at one node, in milliseconds; then another node may be asked.
 pub const ATTEMPT_MS: u64 = 5_000;
 /// Pause before the second attempt, in milliseconds; it doubles up to [`RETRY_MS_MAX`].
@@ -80,6 +97,11 @@ pub const FOLLOW_MS: u64 = 20_000;
 pub const LOG_KEEP_BYTES: u64 = 512 << 20;
 /// Time between looks at the log's size, in milliseconds.
 pub const LOG_CHECK_MS: u64 = 10_000;
+
+/// Time that a starting node gives the others to say what they saw from its replicas, in milliseconds (DESIGN D10).
+pub const ASK_SEEN_MS: u64 = 2_000;
+
+const _: () = assert!(ASK_SEEN_MS < ATTEMPT_MS);
 
 /// Time that a stopping node gives its groups to be led elsewhere, in milliseconds.
 pub const HAND_OVER_MS: u64 = 2_000;

@@ -13,13 +13,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Weak;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::future::join_all;
 use mail_model::{GroupId, NodeId, ReplicaId, ShelfId};
 use openraft::Instant;
 use openraft::type_config::TypeConfigExt;
 
-use crate::limits::{DEAD_AFTER_MS, HAND_OVER_RETRY_MS, LIVENESS_MS};
-use crate::node::{Inner, Replicator};
+use crate::leading::ClockWatch;
+use crate::limits::{CLOCK_ROUND_TRIP_MS, DEAD_AFTER_MS, HAND_OVER_RETRY_MS, LIVENESS_MS};
+use crate::node::{Inner, Replicator, other_nodes};
 use crate::record::VoteRow;
 use crate::rpc::{self, ReplyRow, RequestRow};
 use crate::transport::Class;
@@ -68,30 +70,22 @@ impl Health {
     }
 }
 
-/// Chooses the voter to lead next among those that answered: the longest log, then the lowest id. `None` without a
-/// majority of `voters`.
-fn choose(voters: usize, answers: &[(ReplicaId, Option<LogId>)]) -> Option<ReplicaId> {
+/// Chooses the voter to lead next among those that answered: the longest log, then one that is fit, then the lowest id.
+/// `None` without a majority of `voters`.
+fn choose(voters: usize, answers: &[(ReplicaId, Option<LogId>, bool)]) -> Option<ReplicaId> {
     if answers.len() * 2 <= voters {
         return None;
     }
     answers
         .iter()
-        .max_by_key(|(id, last)| (*last, Reverse(*id)))
-        .map(|(id, _)| *id)
+        .max_by_key(|(id, last, is_fit)| (*last, *is_fit, Reverse(*id)))
+        .map(|(id, ..)| *id)
 }
 
 impl<C: GroupTypes> Replicator<C> {
     /// Starts watching the other nodes of the cluster; ends with the last handle.
     pub fn watch_peers(&self) {
-        let nodes: BTreeSet<NodeId> = self
-            .inner
-            .groups
-            .values()
-            .flat_map(|plan| plan.voters.iter().chain(&plan.learners))
-            .map(|(_, place)| place.node)
-            .filter(|node| *node != self.inner.node)
-            .collect();
-        for node in nodes {
+        for node in other_nodes(self.inner.node, self.inner.groups.values()) {
             drop(C::spawn(watch_peer(std::sync::Arc::downgrade(&self.inner), node)));
         }
         drop(C::spawn(mend_groups(std::sync::Arc::downgrade(&self.inner))));
@@ -106,8 +100,10 @@ async fn watch_peer<C: GroupTypes>(inner: Weak<Inner<C>>, node: NodeId) {
         let Some(inner) = inner.upgrade() else { return };
         let bad_shelves = inner.health.borrow().own_bad_shelves.iter().copied().collect();
         let frame = rpc::write_request(&RequestRow::Liveness { bad_shelves }, &[]);
-        if inner.call(node, Class::Vote, frame, dead_after).await.is_ok() {
+        let sent_ms = inner.mono_ms();
+        if let Ok(reply) = inner.call(node, Class::Vote, frame, dead_after).await {
             heard = C::now();
+            inner.compare_clocks(node, sent_ms, &reply);
         }
         let is_dead = heard.elapsed() >= dead_after;
         if inner.health.send_if_modified(|health| health.set_dead(node, is_dead)) {
@@ -122,12 +118,14 @@ async fn watch_peer<C: GroupTypes>(inner: Weak<Inner<C>>, node: NodeId) {
     }
 }
 
-/// Looks for groups whose leader is out of order.
+/// Looks for groups whose leader is out of order, or sits on a node with a wrong clock.
 async fn mend_groups<C: GroupTypes>(inner: Weak<Inner<C>>) {
     let retry = Duration::from_millis(HAND_OVER_RETRY_MS);
     let mut tried: HashMap<GroupId, InstantOf<C>> = HashMap::new();
+    let mut clock = ClockWatch::default();
     loop {
         let Some(inner) = inner.upgrade() else { return };
+        inner.keep_to_the_clock(&mut clock);
         for group in inner.orphans() {
             if tried.get(&group).is_some_and(|at| at.elapsed() < retry) {
                 continue;
@@ -142,6 +140,16 @@ async fn mend_groups<C: GroupTypes>(inner: Weak<Inner<C>>) {
 }
 
 impl<C: GroupTypes> Inner<C> {
+    /// Takes note of another node's time, read in the middle of a round trip that began at `sent_ms`.
+    fn compare_clocks(&self, node: NodeId, sent_ms: u64, reply: &Bytes) {
+        let round_trip_ms = self.mono_ms().saturating_sub(sent_ms);
+        if let Ok((ReplyRow::Alive { clock_ms }, _)) = rpc::read_reply(reply)
+            && round_trip_ms <= CLOCK_ROUND_TRIP_MS
+        {
+            self.judge().heard(node, sent_ms + round_trip_ms / 2, clock_ms);
+        }
+    }
+
     /// Groups that are led from a bad place and are this node's to see to.
     fn orphans(&self) -> BTreeSet<GroupId> {
         let health = self.health.borrow().clone();
@@ -172,7 +180,11 @@ impl<C: GroupTypes> Inner<C> {
         let in_order = voters.iter().filter(|(_, place, _)| !health.is_bad(*place));
         let asked = join_all(in_order.map(|(id, place, _)| self.ask_log_end(*id, *place))).await;
         let asked: Vec<_> = asked.into_iter().flatten().collect();
-        let ends: Vec<_> = asked.iter().map(|(id, _, last, _)| (*id, *last)).collect();
+        let unfit = self.unfit_to_lead();
+        let ends: Vec<_> = asked
+            .iter()
+            .map(|(id, place, last, _)| (*id, *last, !unfit(*place)))
+            .collect();
         let Some(leader) = choose(voters.len(), &ends) else {
             tracing::warn!(%group, "its leader is out of order, and too few voters answer to choose another");
             return;
@@ -232,10 +244,18 @@ mod tests {
     #[test]
     fn the_longest_log_leads_next_and_only_with_a_majority() {
         let (one, two, three) = (ReplicaId(1), ReplicaId(2), ReplicaId(3));
-        assert_eq!(choose(3, &[(one, at(1, 9))]), None);
-        assert_eq!(choose(3, &[(one, at(1, 9)), (two, at(2, 3))]), Some(two));
-        assert_eq!(choose(3, &[(three, at(2, 3)), (two, at(2, 3))]), Some(two));
-        assert_eq!(choose(5, &[(one, at(1, 1)), (two, at(1, 2))]), None);
+        let fit = true;
+        assert_eq!(choose(3, &[(one, at(1, 9), fit)]), None);
+        assert_eq!(choose(3, &[(one, at(1, 9), fit), (two, at(2, 3), fit)]), Some(two));
+        assert_eq!(choose(3, &[(three, at(2, 3), fit), (two, at(2, 3), fit)]), Some(two));
+        assert_eq!(choose(5, &[(one, at(1, 1), fit), (two, at(1, 2), fit)]), None);
+    }
+
+    #[test]
+    fn a_wrong_clock_leads_only_what_nobody_else_can() {
+        let (one, two) = (ReplicaId(1), ReplicaId(2));
+        assert_eq!(choose(3, &[(one, at(2, 3), false), (two, at(2, 3), true)]), Some(two));
+        assert_eq!(choose(3, &[(one, at(2, 3), false), (two, at(2, 2), true)]), Some(one));
     }
 
     #[test]

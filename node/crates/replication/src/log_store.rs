@@ -9,8 +9,8 @@
 use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, Range, RangeBounds};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
@@ -31,6 +31,21 @@ pub(crate) trait BlobSource: Send + Sync + 'static {
     fn fetch(&self, index: LogIndex) -> BoxFuture<'_, Option<Bytes>>;
 }
 
+/// How far a replica's own log is on its disk, as far as it was appended in this run.
+#[derive(Clone, Default)]
+pub(crate) struct Synced(Arc<Mutex<Option<LogId>>>);
+
+impl Synced {
+    pub(crate) fn get(&self) -> Option<LogId> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(Option<LogId>) -> Option<LogId>) {
+        let mut synced = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *synced = change(*synced);
+    }
+}
+
 /// The log and vote of one replica. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct LogStore {
@@ -38,13 +53,24 @@ pub(crate) struct LogStore {
     source: Arc<dyn BlobSource>,
     /// Bytes appended; whoever purges sets it back.
     grown: Arc<AtomicU64>,
+    synced: Synced,
 }
 
 impl LogStore {
     /// Builds on a replica of a shelf, and counts appended bytes in `grown`.
     #[must_use]
     pub(crate) fn new(store: ReplicaStore, source: Arc<dyn BlobSource>, grown: Arc<AtomicU64>) -> Self {
-        Self { store, source, grown }
+        Self {
+            store,
+            source,
+            grown,
+            synced: Synced::default(),
+        }
+    }
+
+    /// How far this log is on the disk. Kept up to date.
+    pub(crate) fn synced(&self) -> Synced {
+        self.synced.clone()
     }
 
     /// Entries of `range` as far as the log has them, without blobs.
@@ -268,7 +294,9 @@ impl<C: GroupTypes> RaftLogStorage<C> for LogStore {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
+        let mut last = None;
         let entries = entries.into_iter().map(|entry| {
+            last = Some(entry.log_id);
             let head = entry.to_record();
             let blob = match entry.payload {
                 EntryPayload::Normal(command) => command.blob,
@@ -278,12 +306,20 @@ impl<C: GroupTypes> RaftLogStorage<C> for LogStore {
             self.grown.fetch_add(bytes as u64, Ordering::Relaxed);
             LogEntry::new(LogIndex(entry.log_id.index), head, blob)
         });
-        let done: Done = Box::new(move |outcome| callback.io_completed(outcome.map_err(io_error)));
-        self.store.append(entries.collect(), done);
+        let entries = entries.collect();
+        let synced = self.synced();
+        let done: Done = Box::new(move |outcome| {
+            if outcome.is_ok() {
+                synced.change(|before| last.or(before));
+            }
+            callback.io_completed(outcome.map_err(io_error));
+        });
+        self.store.append(entries, done);
         Ok(())
     }
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> Result<(), io::Error> {
+        self.synced.change(|before| before.min(last));
         self.store
             .truncate_after(last.map(|last| LogIndex(last.index)), report("truncate"));
         Ok(())

@@ -32,8 +32,9 @@ use crate::lanes::{self, LaneError};
 use crate::limits::{APPLY_BYTES_MAX, APPLY_ENTRIES_MAX, COPY_BYTES_MAX, COPY_ROWS_MAX};
 use crate::log_store::io_error;
 use crate::record::{Record, RecordError, open, seal};
+use crate::seen::Held;
 use crate::types::{
-    CommandKind, Entry, GroupTypes, LeaderId, LogCommand, LogId, Outcome, ReplicaPlace, StoredMembership,
+    CommandKind, Entry, GroupTypes, LeaderId, LogCommand, LogId, Outcome, ReplicaPlace, StoredMembership, Vote,
 };
 
 const APPLIED: &[u8] = &[0xFF, 0x00];
@@ -217,6 +218,21 @@ impl Machine {
     fn publish(&self, last: LogIndex, events: Vec<StateEvent>) {
         self.applied.send_replace(Token(last.0));
         self.feeds.deliver(events);
+    }
+
+    /// What is on the disk of a vote, a log and the state above it. Blocks on the disk.
+    pub(crate) fn held(store: &ReplicaStore) -> Result<Held, ShelfError> {
+        let of = |error| damaged_row(store, &error);
+        let vote = store.vote().map(|record| Vote::from_record(&record)).transpose();
+        let bounds = store.bounds()?;
+        let purged = bounds.purged.map(|(_, marker)| LogId::from_record(&marker)).transpose();
+        let last = bounds.last.map(|(_, head)| Entry::from_record(&head)).transpose();
+        let applied = read_row::<LogId>(store, &store.state_view()?, APPLIED)?;
+        let last = last.map_err(of)?.map(|entry| entry.log_id);
+        Ok(Held {
+            vote: vote.map_err(of)?.map(|vote| vote.leader_id),
+            last: last.max(purged.map_err(of)?).max(applied),
+        })
     }
 
     /// A snapshot of what is applied now. Blocks on the disk.

@@ -6,7 +6,7 @@
 //!
 //! Must not know: what commands mean, where bytes lie on disk.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -14,35 +14,21 @@ use bytes::{Bytes, BytesMut};
 use mail_model::{GroupId, LogIndex, NodeId, ReplicaId};
 use openraft::raft::{AppendEntriesRequest, VoteRequest};
 use openraft::type_config::TypeConfigExt;
-use shelf::{ReplicaStore, ShelfError, piece};
+use shelf::{ShelfError, piece};
 use tokio::sync::watch;
 
-use crate::api::{BoxFuture, FeedEvent, StateMachine, Token};
+use crate::api::{BoxFuture, FeedEvent, Token};
+use crate::clock::{Clock, ClockJudge};
 use crate::front_lane::FrontLanes;
 use crate::limits::{ATTEMPT_MS, FOLLOW_MS, HAND_OVER_MS, LIVENESS_MS};
 use crate::liveness::Health;
 use crate::log_store::BlobSource;
 use crate::read_index::ReadIndexes;
-use crate::replica::{Proposed, Replica, ReplicaStatus, StartError, blob_of, refused};
+use crate::replica::{Proposed, Replica, ReplicaStatus, blob_of, refused};
 use crate::rpc::{self, ReplyRow, RequestRow};
+use crate::seen::SeenTable;
 use crate::transport::{Class, Handler, Transport, TransportError};
-use crate::types::{GroupTypes, Incarnation, LogCommand, ReplicaPlace};
-
-/// The wall clock, for log time alone. Behind a trait since it may be wrong, and in tests is.
-pub trait Clock: Send + Sync + 'static {
-    /// Milliseconds since 1970.
-    fn now_ms(&self) -> u64;
-}
-
-/// The clock of the system.
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now_ms(&self) -> u64 {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-    }
-}
+use crate::types::{GroupTypes, Incarnation, InstantOf, LogCommand, ReplicaPlace, Vote};
 
 /// A group as it was founded; its stored membership counts wherever there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,9 +60,12 @@ pub(crate) struct Inner<C: GroupTypes> {
     pub(crate) hints: Mutex<HashMap<GroupId, ReplicaPlace>>,
     pub(crate) health: watch::Sender<Health>,
     pub(crate) reads: ReadIndexes,
-    clock: Arc<dyn Clock>,
+    pub(crate) seen: Arc<SeenTable>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) judge: Mutex<ClockJudge>,
+    pub(crate) started: InstantOf<C>,
     transport: OnceLock<Arc<dyn Transport>>,
-    replicas: RwLock<BTreeMap<ReplicaId, Arc<Replica<C>>>>,
+    pub(crate) replicas: RwLock<BTreeMap<ReplicaId, Arc<Replica<C>>>>,
 }
 
 /// Handle to a node's part in the groups. Cheap to clone.
@@ -96,6 +85,7 @@ impl<C: GroupTypes> Replicator<C> {
     /// Knows the groups, runs nothing yet.
     #[must_use]
     pub fn new(config: ReplicatorConfig) -> Self {
+        let others = other_nodes(config.node, &config.groups).len();
         let inner = Inner {
             node: config.node,
             groups: config.groups.into_iter().map(|plan| (plan.group, plan)).collect(),
@@ -103,7 +93,10 @@ impl<C: GroupTypes> Replicator<C> {
             hints: Mutex::default(),
             health: watch::Sender::new(Health::default()),
             reads: ReadIndexes::default(),
+            seen: Arc::default(),
             clock: config.clock,
+            judge: Mutex::new(ClockJudge::new(others)),
+            started: C::now(),
             transport: OnceLock::new(),
             replicas: RwLock::default(),
         };
@@ -114,40 +107,6 @@ impl<C: GroupTypes> Replicator<C> {
     pub fn connect(&self, transport: Arc<dyn Transport>) {
         // A second network would be a mistake of the caller's; the first one stays.
         let _ = self.inner.transport.set(transport);
-    }
-
-    /// Runs a replica of a shelf of this node until [`Replicator::stop`], or until its shelf fails.
-    ///
-    /// # Errors
-    /// When the shelf cannot be read, or what is on it makes no replica.
-    pub async fn start_replica(
-        &self,
-        store: ReplicaStore,
-        place: ReplicaPlace,
-        app: Arc<dyn StateMachine>,
-    ) -> Result<(), StartError> {
-        let source = Arc::new(PeerBlobs {
-            inner: Arc::downgrade(&self.inner),
-            group: store.group(),
-        });
-        let outgoing = Arc::new(Outgoing(Arc::downgrade(&self.inner)));
-        let shelf = store.shelf().clone();
-        let replica = Arc::new(Replica::start(store, place, app, source, outgoing).await?);
-        let id = replica.id();
-        self.inner
-            .replicas
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, replica);
-        let inner = Arc::downgrade(&self.inner);
-        let watching = async move {
-            let error = shelf.failed().await;
-            if let Some(inner) = inner.upgrade() {
-                inner.lose_replica(id, &error).await;
-            }
-        };
-        drop(C::spawn(watching));
-        Ok(())
     }
 
     /// Gives the groups whose first voter runs here their founding members, and takes their learners in. Does nothing
@@ -186,7 +145,7 @@ impl<C: GroupTypes> Replicator<C> {
     /// Has every group that is led from here led from elsewhere, then stops all replicas.
     pub async fn stop(&self) {
         for replica in self.inner.all() {
-            replica.hand_over().await;
+            replica.hand_over(self.inner.unfit_to_lead()).await;
         }
         let led_elsewhere = async {
             while self.inner.all().iter().any(|replica| replica.leads()) {
@@ -246,7 +205,7 @@ impl<C: GroupTypes> Inner<C> {
     }
 
     /// A shelf has failed: its replicas answer nobody any more.
-    async fn lose_replica(&self, id: ReplicaId, error: &ShelfError) {
+    pub(crate) async fn lose_replica(&self, id: ReplicaId, error: &ShelfError) {
         let lost = self
             .replicas
             .write()
@@ -293,10 +252,15 @@ impl<C: GroupTypes> Inner<C> {
                 transfer,
                 pre_vote,
             } => {
+                let vote = Vote::from(vote);
+                if !pre_vote {
+                    // Who campaigns has its own vote on its disk.
+                    self.seen.note(vote.leader_id.node_id, vote.leader_id, None);
+                }
                 let Some(replica) = self.replica(to) else {
                     return not_here(to);
                 };
-                let mut request = VoteRequest::new(vote.into(), last.map(Into::into));
+                let mut request = VoteRequest::new(vote, last.map(Into::into));
                 request.leadership_transfer = transfer;
                 replica.vote(request, pre_vote).await
             }
@@ -306,7 +270,11 @@ impl<C: GroupTypes> Inner<C> {
                 previous,
                 commit,
                 lengths,
+                synced,
             } => {
+                let vote = Vote::from(vote);
+                self.seen
+                    .note(vote.leader_id.node_id, vote.leader_id, synced.map(Into::into));
                 let Some(replica) = self.replica(to) else {
                     return not_here(to);
                 };
@@ -315,7 +283,7 @@ impl<C: GroupTypes> Inner<C> {
                     Err(error) => return refused(error),
                 };
                 let request = AppendEntriesRequest {
-                    vote: vote.into(),
+                    vote,
                     prev_log_id: previous.map(Into::into),
                     entries,
                     leader_commit: commit.map(Into::into),
@@ -344,7 +312,7 @@ impl<C: GroupTypes> Inner<C> {
                 let command = LogCommand {
                     kind,
                     request,
-                    log_time_ms: self.clock.now_ms(),
+                    log_time_ms: self.stamp_ms(),
                     payload,
                     blob_len,
                     blob,
@@ -368,8 +336,10 @@ impl<C: GroupTypes> Inner<C> {
             } => self.follow_here(group, topic, within_ms).await,
             RequestRow::Liveness { bad_shelves } => {
                 self.health.send_if_modified(|health| health.heard(from, bad_shelves));
-                rpc::write_reply(&ReplyRow::Done, &[])
+                let clock_ms = self.timeline_ms();
+                rpc::write_reply(&ReplyRow::Alive { clock_ms }, &[])
             }
+            RequestRow::Seen { of } => self.seen_here(&of),
             RequestRow::SnapshotRows { .. }
             | RequestRow::SnapshotLacks { .. }
             | RequestRow::SnapshotBlob { .. }
@@ -534,6 +504,15 @@ impl<C: GroupTypes> Inner<C> {
     }
 }
 
+/// The other nodes that have a replica of any of `groups`.
+pub(crate) fn other_nodes<'g>(node: NodeId, groups: impl IntoIterator<Item = &'g GroupPlan>) -> BTreeSet<NodeId> {
+    let replicas = groups
+        .into_iter()
+        .flat_map(|plan| plan.voters.iter().chain(&plan.learners));
+    let nodes = replicas.map(|(_, place)| place.node);
+    nodes.filter(|other| *other != node).collect()
+}
+
 fn not_here(replica: ReplicaId) -> Bytes {
     refused(format!("replica {replica} does not run here"))
 }
@@ -545,7 +524,7 @@ impl<C: GroupTypes> Handler for Replicator<C> {
 }
 
 /// The network as replicas see it: the transport, and this node itself. Holds nothing alive.
-struct Outgoing<C: GroupTypes>(Weak<Inner<C>>);
+pub(crate) struct Outgoing<C: GroupTypes>(pub(crate) Weak<Inner<C>>);
 
 impl<C: GroupTypes> Transport for Outgoing<C> {
     fn call(
@@ -565,9 +544,9 @@ impl<C: GroupTypes> Transport for Outgoing<C> {
 }
 
 /// Where a replica's missing or damaged blobs come from: the other replicas of its group.
-struct PeerBlobs<C: GroupTypes> {
-    inner: Weak<Inner<C>>,
-    group: GroupId,
+pub(crate) struct PeerBlobs<C: GroupTypes> {
+    pub(crate) inner: Weak<Inner<C>>,
+    pub(crate) group: GroupId,
 }
 
 impl<C: GroupTypes> BlobSource for PeerBlobs<C> {

@@ -13,22 +13,29 @@ use openraft::raft::{
     AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest, VoteRequest, VoteResponse,
 };
 
+use crate::log_store::Synced;
 use crate::machine::{GroupSnapshot, RaftSnapshot};
 use crate::record::VoteRow;
 use crate::rpc::{self, ReplyRow, RequestRow};
+use crate::seen::SeenTable;
 use crate::transport::{Class, Transport, TransportError};
-use crate::types::{GroupTypes, ReplicaPlace, Vote};
+use crate::types::{GroupTypes, LogId, ReplicaPlace, Vote};
 
 /// Makes peers for one group.
 pub(crate) struct PeerFactory<C> {
     transport: Arc<dyn Transport>,
+    seen: Arc<SeenTable>,
+    synced: Synced,
     _types: PhantomData<C>,
 }
 
 impl<C> PeerFactory<C> {
-    pub(crate) fn new(transport: Arc<dyn Transport>) -> Self {
+    /// `synced` is how far this replica's own log is on its disk; what peers acknowledge is noted in `seen`.
+    pub(crate) fn new(transport: Arc<dyn Transport>, seen: Arc<SeenTable>, synced: Synced) -> Self {
         Self {
             transport,
+            seen,
+            synced,
             _types: PhantomData,
         }
     }
@@ -42,6 +49,8 @@ impl<C: GroupTypes> RaftNetworkFactory<C> for PeerFactory<C> {
             target,
             place: *place,
             transport: self.transport.clone(),
+            seen: self.seen.clone(),
+            synced: self.synced.clone(),
             _types: PhantomData,
         }
     }
@@ -52,6 +61,8 @@ pub(crate) struct Peer<C> {
     target: ReplicaId,
     place: ReplicaPlace,
     transport: Arc<dyn Transport>,
+    seen: Arc<SeenTable>,
+    synced: Synced,
     _types: PhantomData<C>,
 }
 
@@ -91,10 +102,29 @@ impl<C: GroupTypes> Peer<C> {
         let frame = rpc::vote_request(self.target, rpc, pre_vote);
         match self.call(Class::Vote, frame, option).await? {
             (ReplyRow::Vote { vote, granted, last }, _) => {
+                if granted && !pre_vote {
+                    self.seen.note(self.target, rpc.vote.leader_id, None);
+                }
                 Ok(VoteResponse::new(Vote::from(vote), last.map(Into::into), granted))
             }
             _ => Err(odd_reply()),
         }
+    }
+}
+
+/// What a peer acknowledges is on its disk, and remembered here (DESIGN D10).
+impl<C: GroupTypes> Peer<C> {
+    fn note_acknowledged(&self, rpc: &AppendEntriesRequest<C>, reply: &AppendEntriesResponse<C>) {
+        let sent = || rpc.entries.last().map(|entry| entry.log_id).or(rpc.prev_log_id);
+        match reply {
+            AppendEntriesResponse::Success => self.seen.note(self.target, rpc.vote.leader_id, sent()),
+            AppendEntriesResponse::PartialSuccess(upto) => self.seen.note(self.target, rpc.vote.leader_id, *upto),
+            AppendEntriesResponse::Conflict | AppendEntriesResponse::HigherVote(_) => {}
+        }
+    }
+
+    pub(crate) fn note_installed(&self, vote: &Vote, last: LogId) {
+        self.seen.note(self.target, vote.leader_id, Some(last));
     }
 }
 
@@ -117,9 +147,13 @@ impl<C: GroupTypes> RaftNetworkV2<C> for Peer<C> {
         } else {
             Class::Log
         };
-        let frame = rpc::append_request(self.target, &rpc);
+        let frame = rpc::append_request(self.target, &rpc, self.synced.get());
         match self.call(class, frame, &option).await? {
-            (ReplyRow::Append { outcome }, _) => Ok(outcome.into()),
+            (ReplyRow::Append { outcome }, _) => {
+                let reply = outcome.into();
+                self.note_acknowledged(&rpc, &reply);
+                Ok(reply)
+            }
             _ => Err(odd_reply()),
         }
     }

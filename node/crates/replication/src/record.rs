@@ -92,7 +92,7 @@ pub(crate) fn open<T: for<'b> Decode<'b, ()>>(what: &'static str, record: &Bytes
 }
 
 #[derive(Clone, Copy, Encode, Decode)]
-struct LeaderRow {
+pub(crate) struct LeaderRow {
     #[n(0)]
     term: u64,
     #[n(1)]

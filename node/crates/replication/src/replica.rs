@@ -31,26 +31,10 @@ use crate::machine::Machine;
 use crate::raft_net::PeerFactory;
 use crate::record::{LogIdRow, VoteRow};
 use crate::rpc::{self, ReplyRow};
+use crate::seen::SeenTable;
+use crate::start::StartError;
 use crate::transport::Transport;
 use crate::types::{GroupTypes, LogCommand, LogId, ReplicaPlace, StoredMembership, Vote};
-
-/// Why a replica cannot be started.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The shelf reports an error.
-    #[error(transparent)]
-    Shelf(#[from] shelf::ShelfError),
-    /// openraft does not accept what is there.
-    #[error("replica {replica} of group {group} cannot run: {cause}")]
-    Raft {
-        /// The replica.
-        replica: ReplicaId,
-        /// Its group.
-        group: GroupId,
-        /// What openraft says.
-        cause: String,
-    },
-}
 
 fn config(group: GroupId) -> Config {
     Config {
@@ -125,6 +109,7 @@ impl<C: GroupTypes> Replica<C> {
         app: Arc<dyn StateMachine>,
         source: Arc<dyn BlobSource>,
         transport: Arc<dyn Transport>,
+        seen: Arc<SeenTable>,
     ) -> Result<Self, StartError> {
         let (group, id) = (store.group(), store.id());
         let refused = |cause: String| StartError::Raft {
@@ -138,7 +123,7 @@ impl<C: GroupTypes> Replica<C> {
         let grown = Arc::new(AtomicU64::new(0));
         let log = LogStore::new(store, source, grown.clone());
         let config = config(group).validate().map_err(|error| refused(error.to_string()))?;
-        let peers = PeerFactory::<C>::new(transport);
+        let peers = PeerFactory::<C>::new(transport, seen, log.synced());
         let raft = Raft::build(id, Arc::new(config), peers, log, machine.clone()).await;
         let raft = raft.map_err(|error| refused(error.to_string()))?;
         raft.run();
@@ -369,8 +354,13 @@ impl<C: GroupTypes> Replica<C> {
         }
     }
 
-    /// Hands leadership to the voter that is furthest, if this replica leads. Returns at once.
-    pub(crate) async fn hand_over(&self) {
+    /// Lets it campaign by its own timer, or keeps it from that.
+    pub(crate) fn set_campaigns(&self, campaigns: bool) {
+        self.raft.runtime_config().elect(campaigns);
+    }
+
+    /// Hands leadership to the voter that is furthest and fit to lead, if this replica leads. Returns at once.
+    pub(crate) async fn hand_over(&self, unfit: impl Fn(ReplicaPlace) -> bool + Send) {
         let status = self.status();
         if !status.leads {
             return;
@@ -378,7 +368,7 @@ impl<C: GroupTypes> Replica<C> {
         let voters = status
             .members
             .iter()
-            .filter(|(id, _, votes)| *votes && *id != status.replica);
+            .filter(|(id, place, votes)| *votes && *id != status.replica && !unfit(*place));
         let matched = |id: &ReplicaId| {
             status
                 .matched

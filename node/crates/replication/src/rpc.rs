@@ -13,8 +13,9 @@ use minicbor::{Decode, Encode};
 use openraft::EntryPayload;
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, VoteRequest, VoteResponse};
 
-use crate::record::{LogIdRow, Record, RecordError, StoredMembershipRow, VoteRow, open, seal};
-use crate::types::{CommandKind, Entry, GroupTypes, Incarnation, LogCommand, Outcome, ReplicaPlace, RequestId};
+use crate::record::{LeaderRow, LogIdRow, Record, RecordError, StoredMembershipRow, VoteRow, open, seal};
+use crate::seen::Seen;
+use crate::types::{CommandKind, Entry, GroupTypes, Incarnation, LogCommand, LogId, Outcome, ReplicaPlace, RequestId};
 
 /// A request's fixed part.
 #[derive(Encode, Decode)]
@@ -46,6 +47,9 @@ pub(crate) enum RequestRow {
         commit: Option<LogIdRow>,
         #[n(4)]
         lengths: Vec<(u32, u32)>,
+        /// How far the leader's own log is on its disk.
+        #[n(5)]
+        synced: Option<LogIdRow>,
     },
     /// Leadership is to go to `leader`: forget the lease of `from`, and campaign if that is you.
     #[n(2)]
@@ -157,6 +161,12 @@ pub(crate) enum RequestRow {
         #[n(0)]
         bad_shelves: Vec<ShelfId>,
     },
+    /// What was seen from these replicas, which are about to run again (DESIGN D10)?
+    #[n(14)]
+    Seen {
+        #[n(0)]
+        of: Vec<ReplicaId>,
+    },
 }
 
 /// A reply's fixed part.
@@ -233,6 +243,18 @@ pub(crate) enum ReplyRow {
         #[n(0)]
         events: Vec<(u64, u32)>,
     },
+    /// To [`RequestRow::Seen`]; those that nothing is known of are left out.
+    #[n(13)]
+    Seen {
+        #[n(0)]
+        rows: Vec<SeenRow>,
+    },
+    /// To [`RequestRow::Liveness`]: the node lives, and this is its time.
+    #[n(14)]
+    Alive {
+        #[n(0)]
+        clock_ms: u64,
+    },
     /// No effect, no answer; the text says why.
     #[n(9)]
     Refused {
@@ -245,6 +267,34 @@ pub(crate) enum ReplyRow {
         #[n(0)]
         reason: String,
     },
+}
+
+/// What was seen from one replica.
+#[derive(Clone, Copy, Encode, Decode)]
+pub(crate) struct SeenRow {
+    #[n(0)]
+    pub(crate) replica: ReplicaId,
+    #[n(1)]
+    vote: LeaderRow,
+    #[n(2)]
+    last: Option<LogIdRow>,
+}
+
+impl SeenRow {
+    pub(crate) fn new(replica: ReplicaId, seen: &Seen) -> Self {
+        Self {
+            replica,
+            vote: seen.vote.into(),
+            last: seen.last.as_ref().map(Into::into),
+        }
+    }
+
+    pub(crate) fn seen(&self) -> Seen {
+        Seen {
+            vote: self.vote.into(),
+            last: self.last.map(Into::into),
+        }
+    }
 }
 
 /// What AppendEntries came to.
@@ -328,7 +378,11 @@ pub(crate) fn vote_reply<C: GroupTypes>(reply: &VoteResponse<C>) -> Bytes {
     write_reply(&row, &[])
 }
 
-pub(crate) fn append_request<C: GroupTypes>(to: ReplicaId, rpc: &AppendEntriesRequest<C>) -> Bytes {
+pub(crate) fn append_request<C: GroupTypes>(
+    to: ReplicaId,
+    rpc: &AppendEntriesRequest<C>,
+    synced: Option<LogId>,
+) -> Bytes {
     let mut rest = BytesMut::new();
     let mut lengths = Vec::with_capacity(rpc.entries.len());
     for entry in &rpc.entries {
@@ -347,6 +401,7 @@ pub(crate) fn append_request<C: GroupTypes>(to: ReplicaId, rpc: &AppendEntriesRe
         previous: rpc.prev_log_id.as_ref().map(Into::into),
         commit: rpc.leader_commit.as_ref().map(Into::into),
         lengths,
+        synced: synced.as_ref().map(Into::into),
     };
     write_request(&row, &rest)
 }

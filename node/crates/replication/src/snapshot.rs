@@ -83,7 +83,13 @@ pub(crate) async fn send<C: GroupTypes>(
         .await
         .map_err(streaming)?
     {
-        (ReplyRow::Vote { vote, .. }, _) => Ok(SnapshotResponse::new(vote.into())),
+        (ReplyRow::Vote { vote: held, .. }, _) => {
+            let held = Vote::from(held);
+            if held.leader_id == vote.leader_id {
+                peer.note_installed(&vote, last);
+            }
+            Ok(SnapshotResponse::new(held))
+        }
         _ => Err(storage_error("the reply does not fit the request")),
     }
 }

@@ -43,7 +43,7 @@ pub use engine::{Batch, BatchOp, Column, Engine, EngineSnapshot, KeyRange, RowVi
 pub use error::{ErrorClass, ShelfError, ShelfLabel};
 pub use identity::{ShelfIdentity, read as read_identity};
 pub use install::Staging;
-pub use mem_engine::{Crash, MemDisk, MemEngine, MemFaults};
+pub use mem_engine::{Crash, MemDisk, MemEngine, MemFaults, SYNCED_KEPT};
 pub use open::{Doubtful, Opened, RestartVerdict, ShelfConfig, init, open};
 pub use record::ReplicaState;
 pub use replica::{LogBounds, ReplicaStore};

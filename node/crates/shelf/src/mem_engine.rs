@@ -5,10 +5,11 @@
 //! - [`MemDisk`] is the medium, [`MemEngine`] one opening of it. A crash ends the opening: what its old handles still
 //!   say is an error, so that a dead process cannot write.
 //! - What survives a crash is what was synced and then a prefix of the batches written since, as a write-ahead log
-//!   leaves it. A batch that was torn by the crash is gone as a whole, because its checksum fails.
+//!   leaves it. A batch that was torn by the crash is gone as a whole, because its checksum fails. Only
+//!   [`Crash::LoseSynced`] breaks this, as a damaged log does: it takes the end of what was synced as well.
 //! - No clocks, threads or own randomness: a seed given from outside decides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::{Bound, ControlFlow};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -33,7 +34,19 @@ pub enum Crash {
     },
     /// All of them: the process died, the machine did not.
     KeepAll,
+    /// None of them, nor the last batches that were synced: the log on the disk was damaged, and recovery dropped what
+    /// follows the damage.
+    LoseSynced {
+        /// How many, at most [`SYNCED_KEPT`].
+        batches: usize,
+    },
 }
+
+/// Synced batches that a disk can still forget.
+pub const SYNCED_KEPT: usize = 1_024;
+
+/// What a batch replaced: put back in reverse order, it takes the batch back.
+type Undo = Vec<(Column, Vec<u8>, Option<Bytes>)>;
 
 /// Faults of a [`MemDisk`], each on its own switch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,8 +73,32 @@ struct Medium {
     current: Columns,
     durable: Columns,
     unsynced: Vec<Batch>,
+    /// Of the last synced batches, the latest at the back.
+    synced: VecDeque<Undo>,
     faults: MemFaults,
     damaged: Vec<(Column, Vec<u8>)>,
+}
+
+impl Medium {
+    fn make_durable(&mut self, batch: &Batch) {
+        let undo = apply(&mut self.durable, batch);
+        self.synced.push_back(undo);
+        if self.synced.len() > SYNCED_KEPT {
+            self.synced.pop_front();
+        }
+    }
+
+    fn forget_synced(&mut self, batches: usize) {
+        for _ in 0..batches {
+            for (column, key, before) in self.synced.pop_back().unwrap_or_default().into_iter().rev() {
+                let rows = Arc::make_mut(&mut self.durable[column.index()]);
+                match before {
+                    Some(value) => rows.insert(key, value),
+                    None => rows.remove(&key),
+                };
+            }
+        }
+    }
 }
 
 /// The medium. Clones are handles to the same disk.
@@ -102,11 +139,15 @@ impl MemDisk {
         let unsynced = std::mem::take(&mut medium.unsynced);
         let kept = match crash {
             Crash::LoseUnsynced => 0,
+            Crash::LoseSynced { batches } => {
+                medium.forget_synced(batches);
+                0
+            }
             Crash::KeepPrefix { seed } => usize::try_from(mix(seed) % (unsynced.len() as u64 + 1)).unwrap_or(0),
             Crash::KeepAll => unsynced.len(),
         };
         for batch in &unsynced[..kept] {
-            apply(&mut medium.durable, batch);
+            medium.make_durable(batch);
         }
         medium.current = medium.durable.clone();
     }
@@ -157,14 +198,17 @@ fn mix(seed: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-fn apply(columns: &mut Columns, batch: &Batch) {
+fn apply(columns: &mut Columns, batch: &Batch) -> Undo {
+    let mut undo = Undo::new();
     for op in batch.ops() {
         match op {
             BatchOp::Put { column, key, value } => {
-                Arc::make_mut(&mut columns[column.index()]).insert(key.clone(), value.clone());
+                let before = Arc::make_mut(&mut columns[column.index()]).insert(key.clone(), value.clone());
+                undo.push((*column, key.clone(), before));
             }
             BatchOp::Delete { column, key } => {
-                Arc::make_mut(&mut columns[column.index()]).remove(key);
+                let before = Arc::make_mut(&mut columns[column.index()]).remove(key);
+                undo.push((*column, key.clone(), before));
             }
             BatchOp::DeleteRange { column, from, to } => {
                 let rows = Arc::make_mut(&mut columns[column.index()]);
@@ -173,11 +217,13 @@ fn apply(columns: &mut Columns, batch: &Batch) {
                     .map(|(key, _)| key.clone())
                     .collect();
                 for key in gone {
-                    rows.remove(&key);
+                    let before = rows.remove(&key);
+                    undo.push((*column, key, before));
                 }
             }
         }
     }
+    undo
 }
 
 /// One opening of a [`MemDisk`].
@@ -259,7 +305,7 @@ impl Engine for MemEngine {
         }
         if !medium.faults.lie_about_syncs {
             for batch in std::mem::take(&mut medium.unsynced) {
-                apply(&mut medium.durable, &batch);
+                medium.make_durable(&batch);
             }
         }
         Ok(())
@@ -343,5 +389,34 @@ fn visit_all<'r>(rows: impl Iterator<Item = Row<'r>>, visit: &mut RowVisitor<'_>
         if let ControlFlow::Break(()) = visit(key, value) {
             break;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_forgets_is_as_it_was_before_the_last_synced_batches() {
+        let disk = MemDisk::new("m");
+        let engine = disk.open();
+        let (mut first, mut second, mut third) = (Batch::new(), Batch::new(), Batch::new());
+        first.put(Column::Log, *b"a", &b"1"[..]);
+        first.put(Column::Log, *b"b", &b"1"[..]);
+        second.put(Column::Log, *b"a", &b"2"[..]);
+        second.put(Column::Log, *b"c", &b"2"[..]);
+        second.delete_range(Column::Log, *b"a", *b"c");
+        third.delete(Column::Log, *b"c");
+        for batch in [&first, &second, &third] {
+            engine.write(batch).unwrap();
+        }
+        engine.sync().unwrap();
+        let log = |keys: &[&[u8]]| keys.iter().map(|key| key.to_vec()).collect::<Vec<_>>();
+        assert_eq!(disk.keys(Column::Log), log(&[]));
+        disk.crash(Crash::LoseSynced { batches: 1 });
+        assert_eq!(disk.keys(Column::Log), log(&[b"c"]));
+        disk.crash(Crash::LoseSynced { batches: 1 });
+        assert_eq!(disk.keys(Column::Log), log(&[b"a", b"b"]));
+        assert_eq!(disk.open().get(Column::Log, b"a").unwrap().as_deref(), Some(&b"1"[..]));
     }
 }
