@@ -93,6 +93,13 @@ random_id! {
     ClusterId
 }
 
+/// For code that numbers replicas without knowing what they are, as openraft's own tests do.
+impl From<u64> for ReplicaId {
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 impl GroupId {
     /// The group that holds nodes, shelves, placement, accounts and policy.
     pub const SYSTEM: Self = Self(0);

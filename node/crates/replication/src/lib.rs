@@ -11,6 +11,8 @@
 mod api;
 mod client;
 mod clock;
+#[cfg(test)]
+mod conformance;
 mod deadline;
 mod feed;
 mod front_lane;

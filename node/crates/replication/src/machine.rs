@@ -17,6 +17,7 @@
 use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
@@ -61,6 +62,8 @@ pub(crate) struct Machine {
     app: Arc<dyn StateMachine>,
     applied: Arc<watch::Sender<Token>>,
     feeds: Arc<FeedHub>,
+    /// Whether openraft was given a snapshot or gave one.
+    has_snapshot: Arc<AtomicBool>,
 }
 
 impl Machine {
@@ -81,6 +84,7 @@ impl Machine {
             app,
             applied: Arc::new(watch::Sender::new(token)),
             feeds,
+            has_snapshot: Arc::default(),
         })
     }
 
@@ -371,17 +375,19 @@ impl<C: GroupTypes> RaftStateMachine<C> for Machine {
         // Whoever waits may be gone with its group; the install goes on all the same.
         staging.install(LogIndex(last.index), Box::new(move |outcome| drop(done.send(outcome))));
         installed.await.map_err(io::Error::other)?.map_err(io_error)?;
+        self.has_snapshot.store(true, Ordering::Relaxed);
         self.applied.send_replace(Token(last.index));
         self.feeds.lag();
         Ok(())
     }
 
-    /// There is one whenever entries were purged: built from what is applied now, which reaches past any purge.
+    /// There is one once one was built or installed, and whenever entries were purged: made of what is applied now, which
+    /// reaches past any purge.
     async fn get_current_snapshot(&mut self) -> Result<Option<RaftSnapshot>, io::Error> {
         let machine = self.clone();
         let read = self.store.shelf().run_io(move || {
-            let purged = machine.store.bounds()?.purged.is_some();
-            if purged { machine.build().map(Some) } else { Ok(None) }
+            let has_one = machine.has_snapshot.load(Ordering::Relaxed) || machine.store.bounds()?.purged.is_some();
+            if has_one { machine.build().map(Some) } else { Ok(None) }
         });
         read.await.map_err(io_error)
     }
@@ -392,10 +398,9 @@ impl<C: GroupTypes> RaftSnapshotBuilder<C> for Machine {
 
     async fn build_snapshot(&mut self) -> Result<RaftSnapshot, io::Error> {
         let machine = self.clone();
-        self.store
-            .shelf()
-            .run_io(move || machine.build())
-            .await
-            .map_err(io_error)
+        let built = self.store.shelf().run_io(move || machine.build()).await;
+        let built = built.map_err(io_error)?;
+        self.has_snapshot.store(true, Ordering::Relaxed);
+        Ok(built)
     }
 }
