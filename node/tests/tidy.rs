@@ -295,6 +295,7 @@ fn licence_expressions_mean_what_they_say() {
         "(GPL AND MIT) OR GPL",
         "MIT OR",
         "(MIT",
+        "(MIT ISC",
         "MIT MIT",
     ] {
         assert!(!fits(unfit, &allowed), "{unfit}");
