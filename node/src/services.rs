@@ -8,7 +8,7 @@ use mailstore::Mailstore;
 use mailstore::directory::Directory;
 use tokio::sync::watch;
 
-use crate::auth::Authenticator;
+use crate::auth::{Access, Authenticator};
 use crate::delivery_log::DeliveryLog;
 
 /// Shared by all sessions of a node.
@@ -19,6 +19,8 @@ pub struct Services {
     pub directory: Directory,
     /// Checks passwords.
     pub auth: Authenticator,
+    /// Ends sessions of who is locked out.
+    pub access: Access,
     /// One line per accepted or refused recipient.
     pub delivery_log: DeliveryLog,
     /// What the operator set.

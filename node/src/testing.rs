@@ -13,9 +13,10 @@ use replication::{
 };
 use shelf::{MemDisk, Shelf};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::accounts;
-use crate::auth::Authenticator;
+use crate::auth::{Access, Authenticator};
 use crate::delivery_log::DeliveryLog;
 use crate::services::{Services, Settings, SharedServices};
 
@@ -32,7 +33,17 @@ pub(crate) struct TestNode {
     pub(crate) replicator: Replicator<TokioTypes>,
     /// Turns `services.stopping` true.
     pub(crate) stop: watch::Sender<bool>,
+    _following: AbortOnDrop,
     _dir: tempfile::TempDir,
+}
+
+/// A task that ends with the node.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 const NODE: NodeId = NodeId([1; 16]);
@@ -127,10 +138,13 @@ pub(crate) async fn node_with_accounts(accounts: usize) -> TestNode {
     };
     let delivery_log = DeliveryLog::open(dir.path(), 30).expect("opens");
     let services = Services {
+    let access = Access::new(directory.clone());
+    let following = tokio::spawn(access.clone().run());
         store,
         directory,
         auth,
         delivery_log,
+        access,
         settings,
         stopping,
     };
@@ -139,5 +153,6 @@ pub(crate) async fn node_with_accounts(accounts: usize) -> TestNode {
         replicator,
         stop,
         _dir: dir,
+        _following: AbortOnDrop(following),
     }
 }

@@ -27,6 +27,8 @@ pub struct LoggedIn {
     pub group: GroupId,
     /// The address that the account is called by, whatever name was given.
     pub address: Address,
+    /// Of the credentials that were proved: others are newer or older.
+    pub credential_version: u64,
 }
 
 /// Why somebody is not let in.
@@ -226,6 +228,7 @@ fn let_in(record: &LoginRecord) -> LoggedIn {
         account: record.account,
         group: record.group,
         address: record.address.clone(),
+        credential_version: record.credential_version,
     }
 }
 

@@ -63,6 +63,11 @@ pub const KNOWN_MAX: usize = 16_384;
 /// How long they are.
 pub const KNOWN_AGE: Duration = Duration::from_secs(7 * 86_400);
 
+/// Accounts whose sessions may have to end, looked at at once.
+pub const ACCESS_CHECKS_MAX: usize = 16;
+/// Pause before another look at accounts that could not be looked at.
+pub const ACCESS_RETRY: Duration = Duration::from_secs(1);
+
 const _: () = assert!(ARGON2_MEMORY_KIB <= ARGON2_MEMORY_KIB_MAX);
 const _: () = assert!(ARGON2_PASSES <= ARGON2_PASSES_MAX && ARGON2_LANES <= ARGON2_LANES_MAX);
 const _: () = assert!(SCRAM_ITERATIONS_MIN <= SCRAM_ITERATIONS && SCRAM_ITERATIONS <= SCRAM_ITERATIONS_MAX);

@@ -1,6 +1,7 @@
 //! Who somebody is: making and checking passwords, and log-in over the directory (DESIGN D16, D22).
 //!
-//! [`Authenticator::log_in`] is what every protocol calls; [`Authenticator::make_credentials`] is what sets a password.
+//! [`Authenticator::log_in`] is what every protocol calls; [`Authenticator::make_credentials`] is what sets a password;
+//! [`Access`] ends the sessions of whom an administrator has locked out.
 //!
 //! Invariants
 //! - A password exists in clear only between the wire and the check; it is neither stored nor printed.
@@ -11,6 +12,7 @@
 //!
 //! Must not know: protocols, and how they word a refusal.
 
+mod access;
 mod argon2id;
 mod authenticator;
 mod credential;
@@ -24,5 +26,6 @@ mod throttle;
 #[cfg(test)]
 mod testing;
 
+pub use access::{Access, Pass};
 pub use authenticator::{Authenticator, LoggedIn, LoginError, MakeError};
 pub use password::UnfitPassword;

@@ -14,9 +14,11 @@ use mailstore::directory::{
     NewReplica, NewShelf, SetCredentials,
 };
 use replication::{
-    Applied, AppliedAt, BoxFuture, Command, Feed, GroupClient, ProposeError, QueryReply, ReadError, StateMachine, Token,
+    Applied, AppliedAt, BoxFuture, Command, Feed, FeedEvent, GroupClient, ProposeError, QueryReply, ReadError,
+    StateMachine, Token,
 };
-use shelf::{MemDisk, ReplicaStore, Shelf, StateTxn, StateView};
+use shelf::{MemDisk, ReplicaStore, Shelf, StateEvent, StateTxn, StateView};
+use tokio::sync::mpsc;
 
 use super::authenticator::{Authenticator, LoggedIn, LoginError};
 
@@ -34,7 +36,7 @@ pub(super) fn address(text: &str) -> Address {
 /// A cluster of one node whose one account is Ann's.
 pub(super) struct Cluster {
     pub(super) client: Arc<FakeClient>,
-    directory: Directory,
+    pub(super) directory: Directory,
     pub(super) authenticator: Authenticator,
     pub(super) ann: AccountId,
 }
@@ -123,6 +125,8 @@ struct Inner {
     /// What a local replica that no longer follows knows.
     frozen: Option<(Token, StateView)>,
     _shelf: Shelf,
+    /// Who follows the group.
+    followers: Vec<mpsc::Sender<FeedEvent>>,
 }
 
 impl FakeClient {
@@ -135,6 +139,7 @@ impl FakeClient {
             leader_lost: false,
             frozen: None,
             _shelf: shelf,
+            followers: Vec::new(),
         };
         Self {
             inner: Mutex::new(inner),
@@ -180,7 +185,14 @@ impl Inner {
         let view = self.view();
         let mut txn = StateTxn::new(&view, index);
         let reply = DirectoryMachine.apply(&mut txn, &at, payload).expect("applies");
-        self.store.write_state(index, &txn.finish().batch).expect("written");
+        let changes = txn.finish();
+        self.store.write_state(index, &changes.batch).expect("written");
+        for StateEvent { event, .. } in changes.events {
+            let (token, event) = (Token(index.0), Bytes::from(event));
+            let told = FeedEvent::Event { token, event };
+            self.followers
+                .retain(|follower| follower.try_send(told.clone()).is_ok());
+        }
         let reply = Bytes::from(reply);
         Applied { index, reply }
     }
@@ -240,7 +252,9 @@ impl GroupClient for FakeClient {
     }
 
     fn subscribe(&self, _: GroupId, _: u64) -> Feed {
-        Feed::new(tokio::sync::mpsc::channel(1).1)
+        let (follower, events) = mpsc::channel(16);
+        self.lock().followers.push(follower);
+        Feed::new(events)
     }
 
     fn mail_groups(&self) -> Vec<GroupId> {

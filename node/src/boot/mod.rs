@@ -39,7 +39,7 @@ use self::shelves::NodeShelf;
 use self::state_dir::StateDir;
 pub(crate) use self::view::NodeView;
 use crate::admin::AdminApi;
-use crate::auth::Authenticator;
+use crate::auth::{Access, Authenticator};
 use crate::delivery_log::DeliveryLog;
 use crate::limits::{DESCRIPTORS_WANTED, GROUPS_END_WITHIN, SESSIONS_END_WITHIN, STOP_WITHIN, TRANSPORT_END_WITHIN};
 use crate::listener::{Listeners, MailTls};
@@ -160,6 +160,7 @@ fn services(
     Ok(Arc::new(Services {
         store: Mailstore::new(client),
         auth: Authenticator::new(directory.clone())?,
+        access: Access::new(directory.clone()),
         directory,
         delivery_log: delivery_log.context("open the delivery log")?,
         settings,
@@ -167,14 +168,15 @@ fn services(
     }))
 }
 
-/// Work of the mail groups that no session waits for.
+/// Work that no session waits for.
 fn background(services: &SharedServices) -> tokio::task::JoinHandle<()> {
     let store = &services.store;
     let sweeper = Sweeper::new(store.clone());
     let closer = DeliveryCloser::new(store.clone());
     let worker = queue::worker(services);
+    let access = services.access.clone();
     tokio::spawn(async move {
-        tokio::join!(sweeper.run(), closer.run(), worker.run());
+        tokio::join!(sweeper.run(), closer.run(), worker.run(), access.run());
     })
 }
 

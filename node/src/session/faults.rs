@@ -141,6 +141,7 @@ pub(super) async fn faulty_node(accounts: usize) -> FaultyNode {
         store: Mailstore::new(groups.clone()),
         auth: Authenticator::new(directory.clone()).expect("random bytes"),
         directory,
+        access: node.services.access.clone(),
         delivery_log: DeliveryLog::open(dir.path(), 30).expect("opens"),
         settings: node.services.settings.clone(),
         stopping: node.services.stopping.clone(),

@@ -4,7 +4,7 @@
 
 use mail_model::{Address, PlainCredentials};
 
-use crate::auth::{LoggedIn, LoginError};
+use crate::auth::{LoggedIn, LoginError, Pass};
 use crate::connection::Connection;
 use crate::services::Services;
 
@@ -15,7 +15,7 @@ pub(super) fn takes_passwords(connection: &Connection, services: &Services) -> b
     connection.is_secure() || from.contains(connection.peer().ip())
 }
 
-/// Checks what a client sent.
+/// Checks what a client sent. The session goes on as long as its pass is good.
 ///
 /// # Errors
 /// See [`LoginError`].
@@ -23,7 +23,7 @@ pub(super) async fn log_in(
     services: &Services,
     connection: &Connection,
     credentials: &PlainCredentials,
-) -> Result<LoggedIn, LoginError> {
+) -> Result<(LoggedIn, Pass), LoginError> {
     let PlainCredentials {
         authzid,
         authcid,
@@ -36,7 +36,8 @@ pub(super) async fn log_in(
     }
     outcome.and_then(|user| {
         if is_same(authzid, authcid, &user.address) {
-            Ok(user)
+            let pass = services.access.admit(&user);
+            Ok((user, pass))
         } else {
             Err(LoginError::Denied)
         }

@@ -9,12 +9,14 @@
 //!
 //! Must not know: what is said.
 
+use std::future::pending;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use tokio::sync::watch;
 use tokio::time::{sleep_until, timeout};
 
+use crate::auth::Pass;
 use crate::connection::Connection;
 
 /// Replies that wait for more to go with them.
@@ -62,6 +64,8 @@ pub(super) trait Machine {
     fn time_out(&mut self);
     /// The node stops.
     fn shut_down(&mut self);
+    /// Whoever has logged in is locked out.
+    fn lock_out(&mut self);
 }
 
 macro_rules! machine {
@@ -97,6 +101,10 @@ macro_rules! machine {
             fn shut_down(&mut self) {
                 self.shut_down();
             }
+
+            fn lock_out(&mut self) {
+                self.lock_out();
+            }
         }
     };
 }
@@ -118,6 +126,8 @@ pub(super) struct Pump<M> {
     ends_at: Instant,
     stopping: watch::Receiver<bool>,
     is_stopping: bool,
+    /// The right of whoever has logged in to go on.
+    pass: Option<Pass>,
 }
 
 impl<M: Machine> Pump<M> {
@@ -131,7 +141,18 @@ impl<M: Machine> Pump<M> {
             ends_at: now() + CONNECTION_WITHIN,
             stopping,
             is_stopping: false,
+            pass: None,
         }
+    }
+
+    /// Somebody has logged in: the session goes on as long as this is good.
+    pub(super) fn admit(&mut self, pass: Pass) {
+        self.pass = Some(pass);
+    }
+
+    /// Nobody is logged in any more.
+    pub(super) fn forget(&mut self) {
+        self.pass = None;
     }
 
     /// What the machine tells or asks next; sends and reads until there is something. Not cancel safe.
@@ -189,7 +210,7 @@ impl<M: Machine> Pump<M> {
         Ok(())
     }
 
-    /// Waits for the client, for its time to be over, or for the node to stop.
+    /// Waits for the client, for its time to be over, for it to be locked out, or for the node to stop.
     async fn listen(&mut self) -> Result<(), Gone> {
         let room = self.machine.room().min(self.read_bytes);
         if room == 0 {
@@ -199,12 +220,23 @@ impl<M: Machine> Pump<M> {
         }
         let deadline = self.machine.deadline(now()).min(self.ends_at);
         let mut input = BytesMut::new();
+        let pass = self.pass.as_ref();
+        let locked_out = async {
+            match pass {
+                Some(pass) => pass.ended().await,
+                None => pending().await,
+            }
+        };
         tokio::select! {
             biased;
             // A sender that is gone counts as a stop, too.
             _ = self.stopping.wait_for(|stopping| *stopping), if !self.is_stopping => {
                 self.is_stopping = true;
                 self.machine.shut_down();
+            }
+            () = locked_out => {
+                self.pass = None;
+                self.machine.lock_out();
             }
             read = self.connection.read(&mut input, room) => {
                 let len = read.map_err(|_| Gone)?;

@@ -45,6 +45,8 @@ pub enum CloseReason {
     TimedOut,
     /// The node shuts down.
     ShuttingDown,
+    /// Whoever logged in may do so no more.
+    LockedOut,
     /// The session hung up.
     BySession,
 }

@@ -59,6 +59,7 @@ pub struct Server {
     /// When the line that is being read began.
     begun: Instant,
     is_stopping: bool,
+    is_locked_out: bool,
 }
 
 #[derive(Debug)]
@@ -117,6 +118,7 @@ impl Server {
             heard: now,
             begun: now,
             is_stopping: false,
+            is_locked_out: false,
             config,
         };
         server.say(&status::greeting(&server.config.host));
@@ -322,6 +324,11 @@ impl Server {
     /// Closes as soon as no answer is under way, without deleting.
     pub fn shut_down(&mut self) {
         self.is_stopping = true;
+    }
+
+    /// Answers the next command with -ERR and closes, without deleting: whoever logged in may do so no more.
+    pub fn lock_out(&mut self) {
+        self.is_locked_out = true;
     }
 
     fn may_log_in(&self) -> bool {

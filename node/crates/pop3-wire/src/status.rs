@@ -55,6 +55,7 @@ pub(crate) const BAD_BASE64: &str = "-ERR the response is not base64";
 pub(crate) const BAD_RESPONSE: &str = "-ERR the response does not have the form of its mechanism";
 pub(crate) const BARE_LINE_FEED: &str = "-ERR command lines end with CR LF";
 pub(crate) const TOO_LONG: &str = "-ERR the line is too long";
+pub(crate) const LOCKED_OUT: &str = "-ERR [AUTH] the account was closed or its password changed, log in again";
 pub(crate) const TOO_MANY_ERRORS: &str = "-ERR too many errors";
 
 pub(crate) fn greeting(host: &str) -> String {

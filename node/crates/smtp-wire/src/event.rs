@@ -74,6 +74,8 @@ pub enum CloseReason {
     TimedOut,
     /// The node shuts down.
     ShuttingDown,
+    /// Whoever logged in may do so no more.
+    LockedOut,
     /// The session answered with 421.
     BySession,
 }

@@ -258,6 +258,14 @@ pub(crate) fn shutting_down() -> Reply {
     Reply::new(421, Detail(3, 2), "this node is shutting down, another one takes over")
 }
 
+pub(crate) fn locked_out() -> Reply {
+    Reply::new(
+        421,
+        Detail(7, 0),
+        "the account was closed or its password changed, log in again",
+    )
+}
+
 /// Instead of a greeting: this client, or the node, has too many connections.
 #[must_use]
 pub fn too_many_connections() -> Reply {

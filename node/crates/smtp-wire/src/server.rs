@@ -53,6 +53,7 @@ pub struct Server {
     /// When the line or the message that is being read began.
     begun: Instant,
     is_stopping: bool,
+    is_locked_out: bool,
     is_final_reply_unseen: bool,
 }
 
@@ -138,6 +139,7 @@ impl Server {
             heard: now,
             begun: now,
             is_stopping: false,
+            is_locked_out: false,
             is_final_reply_unseen: false,
             config,
         };
@@ -305,6 +307,12 @@ impl Server {
     /// Closes with 421 as soon as the client has no answer and no message under way (RFC 5321 3.8).
     pub fn shut_down(&mut self) {
         self.is_stopping = true;
+    }
+
+    /// Closes with 421 as soon as the client has no answer and no message under way: whoever logged in may do so no
+    /// more.
+    pub fn lock_out(&mut self) {
+        self.is_locked_out = true;
     }
 
     /// What the client called itself last.

@@ -42,6 +42,11 @@ pub(super) enum End {
 impl End {
     /// The node stops.
     pub(super) const STOPPING: Self = Self::Bye(Some(Code::Unavailable), Cow::Borrowed("the server shuts down"));
+    /// An administrator closed the account or changed its password.
+    pub(super) const LOCKED_OUT: Self = Self::Bye(
+        None,
+        Cow::Borrowed("the account was closed or its password changed, log in again"),
+    );
     /// RFC 2180, section 3.3.
     pub(super) const DELETED: Self = Self::Bye(None, Cow::Borrowed("the selected mailbox was deleted"));
 }

@@ -36,7 +36,8 @@ impl Session {
     /// Checks a password and takes the account up.
     pub(super) async fn log_in(&mut self, credentials: &PlainCredentials) -> Outcome {
         let checked = login::log_in(&self.services, &self.channel.connection, credentials).await;
-        let user = checked.map_err(|error| self.login_failed(&error))?;
+        let (user, pass) = checked.map_err(|error| self.login_failed(&error))?;
+        self.pass = Some(pass);
         self.account = Some(self.services.store.account(user.account, user.group));
         self.channel.machine.set_state(SessionState::Authenticated);
         Ok(Done::with(DoneCode::Capability(self.capabilities()), "logged in"))

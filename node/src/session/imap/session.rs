@@ -22,6 +22,7 @@ use super::channel::Channel;
 use super::error::{End, Failure};
 use super::outcome::{Done, Outcome};
 use super::selected::{Selected, Telling};
+use crate::auth::Pass;
 use crate::connection::Connection;
 use crate::services::SharedServices;
 
@@ -31,6 +32,8 @@ pub(super) struct Session {
     pub(super) services: SharedServices,
     /// Whose session it is, after log-in.
     pub(super) account: Option<Account>,
+    /// Its right to go on, after log-in.
+    pub(super) pass: Option<Pass>,
     pub(super) selected: Option<Selected>,
     pub(super) doing: Doing,
     /// Wrong passwords so far.
@@ -63,6 +66,7 @@ enum Action {
     News,
     KeepAlive,
     Stop,
+    LockedOut,
     Timeout,
 }
 
@@ -74,6 +78,7 @@ impl Session {
             channel: Channel::new(connection, append_limit),
             services,
             account: None,
+            pass: None,
             selected: None,
             doing: Doing::Nothing,
             login_failures: 0,
@@ -106,7 +111,7 @@ impl Session {
     /// Does everything that has come, then waits for more.
     async fn step(&mut self) -> Result<(), End> {
         while let Some(event) = self.channel.machine.poll() {
-            self.check_stopping()?;
+            self.check_end()?;
             self.on_event(event).await?;
             self.renew_deadline();
             self.channel.relieve().await?;
@@ -121,6 +126,7 @@ impl Session {
                 Ok(())
             }
             Action::Stop => Err(End::STOPPING),
+            Action::LockedOut => Err(End::LOCKED_OUT),
             Action::Timeout => Err(End::Bye(None, "no command for too long".into())),
         }
     }
@@ -145,10 +151,17 @@ impl Session {
                 None => pending().await,
             }
         };
+        let locked_out = async {
+            match &self.pass {
+                Some(pass) => pass.ended().await,
+                None => pending().await,
+            }
+        };
         tokio::select! {
             // A client that talks without pause does not hold up the end.
             biased;
             _ = self.stopping.wait_for(|stopping| *stopping) => Ok(Action::Stop),
+            () = locked_out => Ok(Action::LockedOut),
             read = self.channel.read() => Ok(if read? { Action::Input } else { Action::ClientClosed }),
             () = news => Ok(Action::News),
             () = sleep_until(self.deadline) => Ok(Action::Timeout),
@@ -165,10 +178,12 @@ impl Session {
         self.deadline = Instant::now() + silence;
     }
 
-    /// Whether the node stops: long commands ask between messages.
-    pub(super) fn check_stopping(&self) -> Result<(), End> {
+    /// Whether the node stops or the account was closed: long commands ask between messages.
+    pub(super) fn check_end(&self) -> Result<(), End> {
         if *self.stopping.borrow() {
             Err(End::STOPPING)
+        } else if self.pass.as_ref().is_some_and(Pass::has_ended) {
+            Err(End::LOCKED_OUT)
         } else {
             Ok(())
         }

@@ -6,23 +6,24 @@ use pop3_wire::{Maildrop, Refusal};
 
 use super::lock::LockedMaildrop;
 use super::session::{End, Session};
-use crate::auth::LoginError;
+use crate::auth::{LoginError, Pass};
 use crate::session::login::log_in;
 
 impl Session {
     pub(super) async fn auth(&mut self, credentials: &PlainCredentials) -> Result<(), End> {
         match self.open(credentials).await {
-            Ok((locked, listed)) => {
+            Ok((locked, listed, pass)) => {
                 self.maildrop = Some(locked);
+                self.pump.admit(pass);
                 Ok(self.pump.machine.log_in(listed)?)
             }
             Err(refusal) => Ok(self.pump.machine.refuse(refusal)?),
         }
     }
 
-    async fn open(&self, credentials: &PlainCredentials) -> Result<(LockedMaildrop, Maildrop), Refusal> {
+    async fn open(&self, credentials: &PlainCredentials) -> Result<(LockedMaildrop, Maildrop, Pass), Refusal> {
         let user = log_in(&self.services, &self.pump.connection, credentials).await;
-        let user = user.map_err(|error| match error {
+        let (user, pass) = user.map_err(|error| match error {
             LoginError::Denied => Refusal::Credentials,
             LoginError::Disabled => Refusal::AccountDisabled,
             LoginError::NotReady | LoginError::Busy | LoginError::Unavailable(_) => Refusal::Temporary,
@@ -30,7 +31,7 @@ impl Session {
         let account = self.services.store.account(user.account, user.group);
         let locked = LockedMaildrop::open(account).await.map_err(|error| refusal(&error))?;
         match list(&locked) {
-            Ok(listed) => Ok((locked, listed)),
+            Ok(listed) => Ok((locked, listed, pass)),
             Err(error) => {
                 tracing::error!(account = %locked.account.id(), %error, "a maildrop cannot be listed");
                 locked.release().await;

@@ -10,8 +10,9 @@ use crate::session::login::log_in;
 impl Session {
     pub(super) async fn auth(&mut self, credentials: &PlainCredentials) -> Result<(), End> {
         let reply = match log_in(&self.services, &self.pump.connection, credentials).await {
-            Ok(user) => {
+            Ok((user, pass)) => {
                 self.user = Some(user);
+                self.pump.admit(pass);
                 return Ok(self.pump.machine.accept()?);
             }
             Err(LoginError::Denied) => replies::bad_credentials(),

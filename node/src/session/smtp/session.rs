@@ -117,6 +117,7 @@ impl Session {
         self.pump.machine.accept()?;
         self.pump.start_tls().await?;
         self.user = None;
+        self.pump.forget();
         Ok(self.pump.machine.tls_started(now())?)
     }
 

@@ -116,6 +116,10 @@ impl Directory {
         Self { client }
     }
 
+    pub(super) fn client(&self) -> &Arc<dyn GroupClient> {
+        &self.client
+    }
+
     /// Proposes a change and waits until it is committed and applied.
     ///
     /// # Errors

@@ -13,6 +13,7 @@
 //!
 //! Must not know: how a password is checked, how a protocol words a refusal, what a mailbox is.
 
+mod access;
 mod command;
 mod front;
 mod key;
@@ -29,6 +30,7 @@ mod histories;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use access::{AccessFeed, AccessNews};
 pub use command::{
     ActivateAccount, AddAccount, AddAddress, AddAlias, AddDomain, AddDomainAlias, DirectoryCommand, DisableAccount,
     EnableAccount, Found, NewNode, NewReplica, NewShelf, Outcome, PolicyChange, RemoveAccount, RemoveAddress,

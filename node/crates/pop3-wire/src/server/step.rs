@@ -34,6 +34,11 @@ impl Server {
             self.phase = Phase::SkipLine;
             return true;
         };
+        if self.is_locked_out {
+            self.say(status::LOCKED_OUT);
+            self.close(CloseReason::LockedOut);
+            return true;
+        }
         let phase = std::mem::replace(&mut self.phase, Phase::Command);
         match (line, phase) {
             (None, _) => self.fail(status::BARE_LINE_FEED),

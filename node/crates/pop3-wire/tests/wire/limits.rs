@@ -158,3 +158,18 @@ fn a_node_that_shuts_down_finishes_the_answer_under_way() {
     assert_eq!(session.send(b""), b"x\r\n.\r\n");
     assert_eq!(session.closed, Some(CloseReason::ShuttingDown));
 }
+
+#[test]
+fn a_client_that_is_locked_out_hears_so_at_its_next_command_and_deletes_nothing() {
+    let mut session = Session::logged_in(&[b"x"]);
+    session.send(b"DELE 1\r\n");
+    session.server.lock_out();
+    assert_eq!(session.send(b""), b"");
+    assert_eq!(session.closed, None);
+    assert_eq!(
+        session.send(b"QUIT\r\n"),
+        b"-ERR [AUTH] the account was closed or its password changed, log in again\r\n"
+    );
+    assert_eq!(session.closed, Some(CloseReason::LockedOut));
+    assert_eq!(session.committed, None);
+}

@@ -28,6 +28,10 @@ impl Server {
             self.close(&replies::shutting_down(), CloseReason::ShuttingDown);
             return true;
         }
+        if self.is_locked_out {
+            self.close(&replies::locked_out(), CloseReason::LockedOut);
+            return true;
+        }
         let Some(line) = self.take_line() else {
             return self.begin_skipping();
         };

@@ -61,3 +61,16 @@ fn a_node_that_shuts_down_finishes_the_message_under_way() {
     );
     assert_eq!(session.closed, Some(CloseReason::ShuttingDown));
 }
+
+#[test]
+fn a_client_that_is_locked_out_finishes_the_message_under_way() {
+    let mut session = Session::new(config(Profile::Smtp));
+    session.send(b"HELO a\r\nMAIL FROM:<>\r\nRCPT TO:<postmaster>\r\nDATA\r\n");
+    session.server.lock_out();
+    assert_eq!(session.send(b"x\r\n"), "");
+    assert_eq!(
+        session.send(b".\r\nNOOP\r\n"),
+        "250 2.0.0 delivered as 4f2a\r\n421 4.7.0 the account was closed or its password changed, log in again\r\n"
+    );
+    assert_eq!(session.closed, Some(CloseReason::LockedOut));
+}

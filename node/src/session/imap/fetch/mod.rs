@@ -68,7 +68,7 @@ impl Session {
 
     async fn fetch_from_view(&mut self, command: &Fetch, positions: &[usize]) -> Result<(), Failure> {
         for turn in positions.chunks(MESSAGES_PER_TURN) {
-            self.check_stopping()?;
+            self.check_end()?;
             let Some(selected) = &self.selected else { break };
             for at in turn {
                 message::write_small(selected, &mut self.channel.out, *at, &command.items, None);
@@ -88,7 +88,7 @@ impl Session {
         let Some(selected) = &self.selected else { return Ok(()) };
         let mut pages = Pages::new(&selected.view, positions);
         while !pages.is_over() {
-            self.check_stopping()?;
+            self.check_end()?;
             for (at, hot) in pages.hot().await? {
                 match hot {
                     Some(hot) => {
@@ -120,7 +120,7 @@ impl Session {
             });
             let mut loaded = stream::iter(loads).buffered(MESSAGES_READ_AHEAD);
             while let Some((at, loaded)) = loaded.next().await {
-                self.check_stopping()?;
+                self.check_end()?;
                 match loaded {
                     Ok(Some(loaded)) => {
                         let written = message::write(&mut self.channel, selected, at, &command.items, &loaded);

@@ -148,7 +148,7 @@ impl Session {
     }
 
     async fn check_search(&mut self, clock: &mut Clock) -> Result<(), Failure> {
-        self.check_stopping()?;
+        self.check_end()?;
         clock.check(&mut self.channel).await
     }
 }

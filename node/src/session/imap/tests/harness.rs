@@ -277,6 +277,7 @@ impl OtherNode {
             store: Mailstore::new(client),
             auth: Authenticator::new(directory.clone()).expect("random bytes"),
             directory,
+            access: node.services.access.clone(),
             delivery_log: DeliveryLog::open(dir.path(), 30).expect("opens"),
             settings: node.services.settings.clone(),
             stopping: node.services.stopping.clone(),

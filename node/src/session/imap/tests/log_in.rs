@@ -1,7 +1,10 @@
 //! Greeting, capabilities, log-in and good-bye.
 
-use super::harness::Client;
-use crate::testing::node_with_accounts;
+use mail_model::Secret;
+use mailstore::directory::{DisableAccount, EnableAccount, SetCredentials};
+
+use super::harness::{Client, account};
+use crate::testing::{PASSWORD, node_with_accounts};
 
 #[tokio::test]
 async fn capabilities_follow_the_log_in() {
@@ -159,4 +162,36 @@ async fn bad_commands_are_answered_and_too_many_end_the_session() {
              S! closed",
         )
         .await;
+}
+
+#[tokio::test]
+async fn a_closed_account_says_good_bye_to_its_sessions_and_a_new_password_to_those_of_the_old() {
+    let node = node_with_accounts(2).await;
+    let services = &node.services;
+    let (mut waiting, mut idling) = (Client::logged_in(services).await, Client::selected(services).await);
+    idling.run("C: a IDLE\nS: + idling").await;
+    let mut other = Client::connect(services);
+    let script = format!("S: * OK …\nC: a LOGIN user2@demo.test {PASSWORD}\nS: a OK …");
+    other.run(&script).await;
+    let account = account(&node).await.id();
+    services
+        .directory
+        .change(DisableAccount { account })
+        .await
+        .expect("disables");
+    let good_bye = "S: * BYE the account was closed or its password changed, log in again\nS! closed";
+    waiting.run(good_bye).await;
+    idling.run(good_bye).await;
+    services
+        .directory
+        .change(EnableAccount { account })
+        .await
+        .expect("enables");
+    let mut later = Client::selected(services).await;
+    let password = Secret::new("another".to_owned());
+    let credentials = services.auth.make_credentials(&password).await.expect("makes");
+    let command = SetCredentials { account, credentials };
+    services.directory.change(command).await.expect("changes");
+    later.run(good_bye).await;
+    other.run("C: b NOOP\nS: b OK done").await;
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use mail_model::{FlagSet, InternalDate, MailboxId, Secret, SystemFlags, Uid};
 use mailstore::command::StoreMode;
+use mailstore::directory::{DisableAccount, EnableAccount};
 use mailstore::front::{Freshness, NewMessage};
 use mailstore::limits::MAILDROP_LEASE_MS;
 use mailstore::{Account, Rejection};
@@ -395,4 +396,35 @@ async fn a_maildrop_that_cannot_be_locked_is_a_temporary_refusal() {
          S: -ERR [SYS/TEMP] not possible for now, try later"
     );
     client.run(&script).await;
+}
+
+#[tokio::test]
+async fn a_client_that_is_locked_out_deletes_nothing() {
+    let node = node_with(&[b"Subject: one\r\n\r\n"]).await;
+    let services = &node.services;
+    let mut client = logged_in(services, 1, 16).await;
+    client.run("C: DELE 1\nS: +OK message 1 marked as deleted").await;
+    let account = account(services).await.id();
+    services
+        .directory
+        .change(DisableAccount { account })
+        .await
+        .expect("disables");
+    // How long it takes until this node has looked is not said; QUIT comes after.
+    let refusal = "-ERR [AUTH] the account was closed or its password changed, log in again";
+    let answer = loop {
+        let answer = client.ask("NOOP").await;
+        if answer != "+OK" {
+            break answer;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    assert_eq!(answer, refusal);
+    client.run("S!").await;
+    services
+        .directory
+        .change(EnableAccount { account })
+        .await
+        .expect("enables");
+    assert_eq!(left(&node).await, 1);
 }

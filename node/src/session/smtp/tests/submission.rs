@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use mailstore::directory::RemoveAccount;
 use smtp_wire::Profile;
 
 use super::*;
@@ -149,4 +150,19 @@ async fn i32_no_password_is_taken_in_clear_from_elsewhere() {
     }
     // Loopback is named in the settings of the test node.
     logged_in(&node.services).await;
+}
+
+#[tokio::test]
+async fn a_removed_account_submits_no_more_over_an_open_connection() {
+    let node = node_with_accounts(2).await;
+    let mut client = logged_in(&node.services).await;
+    client
+        .run("C: MAIL FROM:<user1@demo.test>\nS: 250 2.1.0 sender ok")
+        .await;
+    let account = account(&node.services, "user1").await.id();
+    let removed = node.services.directory.change(RemoveAccount { account }).await;
+    removed.expect("removes");
+    client
+        .run("S: 421 4.7.0 the account was closed or its password changed, log in again\nS!")
+        .await;
 }

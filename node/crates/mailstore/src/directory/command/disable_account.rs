@@ -1,10 +1,11 @@
-//! DisableAccount: nobody logs in, mail for it is refused, what it holds stays.
+//! DisableAccount: nobody logs in or stays so, mail for it is refused, what it holds stays.
 
 use mail_model::AccountId;
 use minicbor::{Decode, Encode};
 use replication::StateTxn;
 
 use super::{Outcome, existing};
+use crate::directory::access;
 use crate::directory::key;
 use crate::directory::record::AccountState;
 use crate::directory::rejection::{Refused, Rejection};
@@ -26,6 +27,7 @@ impl DisableAccount {
             AccountState::Active => {
                 record.state = AccountState::Disabled;
                 rows::write(txn, key::account(account), &record);
+                access::announce(txn, account);
                 Ok(Outcome::Done)
             }
             AccountState::Disabled => Ok(Outcome::Done),

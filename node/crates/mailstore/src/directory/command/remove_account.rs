@@ -6,6 +6,7 @@ use minicbor::{Decode, Encode};
 use replication::{AppliedAt, StateTxn};
 
 use super::{Outcome, existing};
+use crate::directory::access;
 use crate::directory::key;
 use crate::directory::naming;
 use crate::directory::record::{Group, RemovedAccount, Target};
@@ -42,6 +43,7 @@ impl RemoveAccount {
             removed_ms: at.log_time_ms,
         };
         rows::write(txn, key::removed(self.account), &tombstone);
+        access::announce(txn, self.account);
         Ok(Outcome::Done)
     }
 }

@@ -5,6 +5,7 @@ use minicbor::{Decode, Encode};
 use replication::{AppliedAt, StateTxn};
 
 use super::{Outcome, ensure_credentials, existing};
+use crate::directory::access;
 use crate::directory::key;
 use crate::directory::record::Credential;
 use crate::directory::rejection::Refused;
@@ -28,6 +29,7 @@ impl SetCredentials {
         record.credentials.clone_from(&self.credentials);
         record.credential_version = at.index.0;
         rows::write(txn, key::account(self.account), &record);
+        access::announce(txn, self.account);
         Ok(Outcome::Done)
     }
 }
