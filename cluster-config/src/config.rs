@@ -85,11 +85,20 @@ pub struct NodeConfig {
     /// Where it keeps what is its own.
     pub state_dir: PathBuf,
     /// Unix socket for LMTP, if there is to be one.
-    pub lmtp_socket: Option<PathBuf>,
+    pub lmtp_socket: Option<LmtpSocket>,
     /// The listeners that are on.
     pub listeners: BTreeMap<Listener, ListenAt>,
     /// At least one, in the order of the file.
     pub shelves: Vec<ShelfDir>,
+}
+
+/// Where programs of the same machine deliver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LmtpSocket {
+    /// The socket. Its directory has to be there.
+    pub path: PathBuf,
+    /// The system's group whose members may deliver, besides the user that the node runs as; `None` is the node's own.
+    pub group: Option<String>,
 }
 
 /// A shelf as its node finds it.

@@ -59,6 +59,7 @@ pub(crate) struct NodeTable {
     pub(crate) base_port: u16,
     pub(crate) state_dir: Spanned<PathBuf>,
     pub(crate) lmtp_socket: Option<Spanned<PathBuf>>,
+    pub(crate) lmtp_socket_group: Option<Spanned<String>>,
     #[serde(default)]
     pub(crate) listeners: BTreeMap<String, Spanned<ListenerTable>>,
     #[serde(default, rename = "shelf")]

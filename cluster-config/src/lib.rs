@@ -25,7 +25,8 @@ mod validate;
 
 pub use certificate::{CertificateError, check_service_certificate};
 pub use config::{
-    ClusterConfig, LOCK_FILE, Labels, Limits, NodeConfig, PID_FILE, Peer, SHELVES_MADE_FILE, ServiceConfig, ShelfDir,
+    ClusterConfig, LOCK_FILE, Labels, Limits, LmtpSocket, NodeConfig, PID_FILE, Peer, SHELVES_MADE_FILE, ServiceConfig,
+    ShelfDir,
 };
 pub use error::{ConfigError, Problem};
 pub use founding::{FoundingPlan, GroupPlan, NodePlan, PLAN_FILE, PlanError, ReplicaPlan, Role, ShelfPlan};

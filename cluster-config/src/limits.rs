@@ -35,6 +35,8 @@ pub const DELIVERY_LOG_DAYS_MAX: u32 = 3_650;
 
 /// Most bytes of a unix socket's path, its ending NUL aside (`sun_path`).
 pub const SOCKET_PATH_BYTES_MAX: usize = 107;
+/// Name of a group of the system, in bytes (`LOGIN_NAME_MAX` of Linux).
+pub const GROUP_NAME_BYTES_MAX: usize = 255;
 
 /// What the demo adds to its base port from one node to the next.
 pub const DEMO_PORT_STEP: u16 = 1_000;

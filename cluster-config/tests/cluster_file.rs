@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use cluster_config::limits::{DELIVERY_LOG_DAYS_DEFAULT, GROUPS_DEFAULT, MESSAGE_BYTES_DEFAULT};
-use cluster_config::{ClusterConfig, ConfigError, Listener, Problem};
+use cluster_config::{ClusterConfig, ConfigError, Listener, LmtpSocket, Problem};
 
 /// Two machines; line numbers below count from `[cluster]` as 1.
 const TWO_NODES: &str = r#"[cluster]
@@ -31,6 +31,7 @@ name = "n2"
 host = "192.0.2.2"
 state_dir = "state"
 lmtp_socket = "run/lmtp"
+lmtp_socket_group = "postfix"
 
 [node.listeners]
 pop3 = { enabled = false }
@@ -82,7 +83,11 @@ fn a_right_file_means_what_it_says() {
     let n2 = config.node("n2").unwrap();
     assert_eq!(n2.state_dir, Path::new("/etc/holdfast/state"));
     assert_eq!(n2.shelves[0].path, Path::new("/etc/shelves/a"));
-    assert_eq!(n2.lmtp_socket.as_deref(), Some(Path::new("/etc/holdfast/run/lmtp")));
+    let socket = LmtpSocket {
+        path: "/etc/holdfast/run/lmtp".into(),
+        group: Some("postfix".to_owned()),
+    };
+    assert_eq!(n2.lmtp_socket, Some(socket));
     assert!(!n2.listeners.contains_key(&Listener::Pop3));
     assert_eq!(n2.listeners[&Listener::Smtp].port, 2525);
     assert_eq!(n2.listeners[&Listener::Imap].bind.len(), 2);
@@ -256,13 +261,13 @@ fn every_mistake_is_found_where_it_is() {
         (
             "pop3 =",
             "pop4 =",
-            28,
+            29,
             "there is no listener pop4; known are smtp, lmtp",
         ),
         (
             "{ port = 2525 }",
             "{ port = 0 }",
-            29,
+            30,
             "node n2: listeners: smtp: port 0",
         ),
         (
@@ -271,7 +276,7 @@ fn every_mistake_is_found_where_it_is() {
             22,
             "port 587 is also that of smtp on node n2",
         ),
-        ("{ port = 2525 }", "{ prot = 587 }", 29, "unknown field `prot`"),
+        ("{ port = 2525 }", "{ prot = 587 }", 30, "unknown field `prot`"),
         (
             "pop3 = { enabled",
             "quic = { enabled",
@@ -283,6 +288,13 @@ fn every_mistake_is_found_where_it_is() {
             &long_socket(),
             25,
             "is too long for a socket",
+        ),
+        ("lmtp_socket = \"run/lmtp\"\n", "", 25, "there is no lmtp_socket"),
+        (
+            "group = \"postfix\"",
+            "group = \"post fix\"",
+            26,
+            "\"post fix\" is not the name of a group",
         ),
         ("name = \"sun1\"", "name = \"sun0\"", 18, "two shelves are called sun0"),
         ("name = \"sun1\"", "name = \"Sun\"", 18, "\"Sun\" is not a name"),
@@ -404,7 +416,7 @@ fn all_problems_are_told_at_once_in_the_order_of_the_file() {
         .replace("2525", "0");
     let lines: Vec<Option<usize>> = problems(&text).iter().map(|problem| problem.line).collect();
     // The host is wrong, so its node is not compared with others; the rest still is.
-    assert_eq!(lines, [Some(2), Some(9), Some(29)]);
+    assert_eq!(lines, [Some(2), Some(9), Some(30)]);
     let shown = parse(&text).unwrap_err().to_string();
     assert_eq!(shown.lines().count(), 3);
     assert!(

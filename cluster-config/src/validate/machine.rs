@@ -145,9 +145,9 @@ fn used(node: &Located<'_>) -> Vec<UsedPath> {
             span: table.map_or_else(|| node.span(), |table| table.path.span()),
         });
     }
-    if let (Some(path), Some(table)) = (&node.node.lmtp_socket, &node.table.lmtp_socket) {
+    if let (Some(socket), Some(table)) = (&node.node.lmtp_socket, &node.table.lmtp_socket) {
         used.push(UsedPath {
-            path: path.clone(),
+            path: socket.path.clone(),
             purpose: Use::Socket,
             what: node.key("lmtp_socket"),
             span: table.span(),

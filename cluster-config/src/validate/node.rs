@@ -7,9 +7,9 @@ use mail_model::Domain;
 use toml::Spanned;
 
 use super::Report;
-use crate::config::{NodeConfig, ShelfDir};
+use crate::config::{LmtpSocket, NodeConfig, ShelfDir};
 use crate::file::{ListenerTable, NodeTable};
-use crate::limits::{SHELVES_PER_NODE_MAX, SOCKET_PATH_BYTES_MAX};
+use crate::limits::{GROUP_NAME_BYTES_MAX, SHELVES_PER_NODE_MAX, SOCKET_PATH_BYTES_MAX};
 use crate::listener::{ListenAt, Listener};
 use crate::tls::RESERVED_SUFFIX;
 
@@ -20,15 +20,7 @@ pub(super) fn check(report: &mut Report<'_>, table: &NodeTable) -> Option<NodeCo
     let host = host(report, &key, &table.host);
     let listeners = listeners(report, &key, table);
     let shelves = shelves(report, &key, table);
-    let lmtp_socket = table.lmtp_socket.as_ref().map(|path| {
-        let whole = report.path(path.get_ref());
-        if whole.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
-            let what = format!("{} is too long for a socket", whole.display());
-            let advice = format!("choose a path of at most {SOCKET_PATH_BYTES_MAX} bytes, such as /run/holdfast/lmtp");
-            report.add(Some(path.span()), &format!("{key}: lmtp_socket"), what, advice);
-        }
-        whole
-    });
+    let lmtp_socket = lmtp_socket(report, &key, table);
     Some(NodeConfig {
         name: name?,
         id,
@@ -38,6 +30,39 @@ pub(super) fn check(report: &mut Report<'_>, table: &NodeTable) -> Option<NodeCo
         listeners,
         shelves,
     })
+}
+
+fn lmtp_socket(report: &mut Report<'_>, key: &str, table: &NodeTable) -> Option<LmtpSocket> {
+    let group = table.lmtp_socket_group.as_ref();
+    if let Some(group) = group {
+        let key = format!("{key}: lmtp_socket_group");
+        if !is_group_name(group.get_ref()) {
+            let what = format!("{:?} is not the name of a group of the system", group.get_ref());
+            let advice = "write the group of the program that delivers, such as postfix";
+            report.add(Some(group.span()), &key, what, advice);
+        }
+        if table.lmtp_socket.is_none() {
+            let advice = "add lmtp_socket, or leave this out";
+            report.add(Some(group.span()), &key, "there is no lmtp_socket", advice);
+        }
+    }
+    let path = table.lmtp_socket.as_ref()?;
+    let whole = report.path(path.get_ref());
+    if whole.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
+        let what = format!("{} is too long for a socket", whole.display());
+        let advice = format!("choose a path of at most {SOCKET_PATH_BYTES_MAX} bytes, such as /run/holdfast/lmtp");
+        report.add(Some(path.span()), &format!("{key}: lmtp_socket"), what, advice);
+    }
+    Some(LmtpSocket {
+        path: whole,
+        group: group.map(|group| group.get_ref().clone()),
+    })
+}
+
+/// Whether a system could have a group of this name.
+fn is_group_name(text: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.$@".contains(&byte);
+    (1..=GROUP_NAME_BYTES_MAX).contains(&text.len()) && !text.starts_with('-') && text.bytes().all(fits)
 }
 
 fn host(report: &mut Report<'_>, key: &str, text: &Spanned<String>) -> Option<String> {

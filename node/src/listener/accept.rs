@@ -7,12 +7,17 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::unix::SocketFile;
 use crate::connection::Peer;
 use crate::limits::ACCEPT_PAUSE;
 
 enum Socket {
     Tcp(TcpListener),
-    Unix(UnixListener),
+    Unix {
+        listener: UnixListener,
+        /// Goes with it.
+        _file: SocketFile,
+    },
 }
 
 /// A connection that came in.
@@ -34,8 +39,12 @@ impl Acceptor {
         Self { name, socket, stopping }
     }
 
-    pub(crate) fn unix(name: &'static str, socket: UnixListener, stopping: watch::Receiver<bool>) -> Self {
-        let socket = Socket::Unix(socket);
+    pub(crate) fn unix(
+        name: &'static str,
+        (listener, _file): (UnixListener, SocketFile),
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        let socket = Socket::Unix { listener, _file };
         Self { name, socket, stopping }
     }
 
@@ -76,7 +85,7 @@ impl Socket {
                 let _ = stream.set_nodelay(true);
                 Ok((Stream::Tcp(stream), Peer::Ip(from.ip())))
             }
-            Self::Unix(listener) => {
+            Self::Unix { listener, .. } => {
                 let (stream, _) = listener.accept().await?;
                 Ok((Stream::Unix(stream), Peer::Local))
             }

@@ -2,17 +2,12 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 use cluster_config::Listener;
 use nix::sys::socket::{setsockopt, sockopt};
-use tokio::net::{TcpListener, TcpSocket, UnixListener};
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::limits::BACKLOG;
-
-/// Who may deliver over the unix socket: its user and group.
-const SOCKET_MODE: u32 = 0o660;
 
 /// A port that is taken and not open yet.
 pub(crate) struct Bound {
@@ -85,20 +80,6 @@ fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-/// Opens a unix socket, in the place of one that nobody listens on any more.
-pub(crate) fn unix(path: &Path) -> io::Result<UnixListener> {
-    if path.exists() && std::os::unix::net::UnixStream::connect(path).is_err_and(is_left_over) {
-        std::fs::remove_file(path)?;
-    }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE))?;
-    Ok(listener)
-}
-
-fn is_left_over(error: io::Error) -> bool {
-    error.kind() == io::ErrorKind::ConnectionRefused
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,15 +101,5 @@ mod tests {
         assert!(tokio::net::TcpStream::connect(address).await.is_err());
         let _open = bound.listen().unwrap();
         tokio::net::TcpStream::connect(address).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn the_socket_of_a_killed_node_is_replaced_and_one_in_use_is_not() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("lmtp");
-        drop(unix(&path).unwrap());
-        assert!(path.exists());
-        let _in_use = unix(&path).unwrap();
-        assert_eq!(unix(&path).err().unwrap().kind(), io::ErrorKind::AddrInUse);
     }
 }

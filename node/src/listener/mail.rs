@@ -100,3 +100,89 @@ impl<F: FnMut()> Drop for OnDrop<F> {
         (self.0)();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::path::Path;
+    use std::time::Duration;
+
+    use cluster_config::LmtpSocket;
+    use mail_model::Secret;
+    use mailstore::front::Freshness;
+    use rustls::ServerConfig;
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use tokio::process::Command;
+
+    use super::super::unix::BoundUnix;
+    use super::*;
+    use crate::testing::{PASSWORD, TestNode, node_with_accounts};
+
+    /// Delivers a message to one who is there, and is refused another.
+    const DELIVER: &str = r#"
+import smtplib, sys
+with smtplib.LMTP(sys.argv[1]) as client:
+    message = b"Subject: over a socket\r\n\r\nx\r\n"
+    refused = client.sendmail("ann@example.org", ["user1@demo.test", "nobody@demo.test"], message)
+    assert list(refused) == ["nobody@demo.test"] and refused["nobody@demo.test"][0] == 550, refused
+"#;
+    /// Time for that, and for the socket to go.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn ports(node: &TestNode) -> Arc<MailPorts> {
+        let made = rcgen::generate_simple_self_signed(["mail.demo.test".to_owned()]).expect("makes a certificate");
+        let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+        let tls = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key.into())
+            .expect("a certificate");
+        Arc::new(MailPorts {
+            services: node.services.clone(),
+            tls: MailTls::new(tls),
+            admission: Admission::new(10, 10),
+            handshakes: handshakes(),
+            sessions: TaskTracker::new(),
+        })
+    }
+
+    async fn deliver(path: &Path) {
+        let mut python = Command::new("python3");
+        python.args(["-c", DELIVER]).arg(path).kill_on_drop(true);
+        let output = timeout(PATIENCE, python.output()).await.expect("ends in time");
+        let output = output.expect("python3 is there, as .ci/packages wants it");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    #[tokio::test]
+    async fn pythons_smtplib_delivers_over_the_unix_socket_which_goes_with_the_node() {
+        let node = node_with_accounts(1).await;
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("lmtp");
+        let socket = LmtpSocket {
+            path: path.clone(),
+            group: None,
+        };
+        let open = BoundUnix::take(&socket).and_then(BoundUnix::listen).expect("opens");
+        let acceptor = Acceptor::unix("lmtp", open, node.services.stopping.clone());
+        let serving = tokio::spawn(ports(&node).run(MailService::LMTP, acceptor));
+        deliver(&path).await;
+        let (password, here) = (Secret::new(PASSWORD.to_owned()), IpAddr::from([127, 0, 0, 1]));
+        let user = node
+            .services
+            .auth
+            .log_in("user1", &password, here)
+            .await
+            .expect("lets in");
+        let account = node.services.store.account(user.account, user.group);
+        let quota = account.quota(Freshness::Latest).await.expect("reads");
+        assert_eq!(quota.messages, 1);
+        node.stop.send_replace(true);
+        timeout(PATIENCE, serving)
+            .await
+            .expect("ends in time")
+            .expect("does not panic");
+        assert!(!path.exists());
+    }
+}

@@ -13,11 +13,10 @@ mod admission;
 mod bind;
 mod mail;
 mod service;
+mod unix;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context;
 use cluster_config::{Listener, NodeConfig, Transport};
 use rustls::ServerConfig;
 use tokio_util::task::TaskTracker;
@@ -25,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use self::bind::Bound;
 use self::mail::MailPorts;
 use self::service::MailService;
+use self::unix::BoundUnix;
 use crate::admin::AdminApi;
 use crate::boot::NodeView;
 use crate::limits::{ADMIN_CONNECTIONS_MAX, CLIENT_CONNECTIONS_MAX, CONNECTIONS_MAX, METRICS_CONNECTIONS_MAX};
@@ -44,10 +44,10 @@ impl MailTls {
     }
 }
 
-/// The ports of this node over TCP, taken and not open yet.
+/// The ports of this node over TCP and the socket for LMTP, taken and not open yet.
 pub(crate) struct Listeners {
     bound: Vec<Bound>,
-    lmtp_socket: Option<PathBuf>,
+    lmtp_socket: Option<BoundUnix>,
 }
 
 impl Listeners {
@@ -65,7 +65,7 @@ impl Listeners {
         }
         Ok(Self {
             bound,
-            lmtp_socket: node.lmtp_socket.clone(),
+            lmtp_socket: node.lmtp_socket.as_ref().map(BoundUnix::take).transpose()?,
         })
     }
 
@@ -109,9 +109,8 @@ impl Listeners {
                 _ => {}
             }
         }
-        if let Some(path) = self.lmtp_socket {
-            let socket = bind::unix(&path).with_context(|| format!("listen on {}", path.display()))?;
-            let acceptor = Acceptor::unix(Listener::Lmtp.name(), socket, stopping.clone());
+        if let Some(bound) = self.lmtp_socket {
+            let acceptor = Acceptor::unix(Listener::Lmtp.name(), bound.listen()?, stopping.clone());
             drop(tokio::spawn(mail.run(MailService::LMTP, acceptor)));
         }
         Ok(())
