@@ -33,6 +33,14 @@ fn mail_outlives_the_kill_of_a_node_and_the_end_of_the_demo() {
     assert_eq!(code, Some(0), "{status:#}");
     assert_eq!(status["survives_now"], "the loss of any one node with all its shelves");
 
+    // The system group keeps what certificates are issued with, and the recovery key opens it.
+    let (_, recovery_key) = demo.said("recovery key of this cluster").rsplit_once(' ').unwrap();
+    let out = demo.dir().join("new-n2");
+    let arguments = ["ca", "issue", "--node", "n2", "--out", out.to_str().unwrap()];
+    let issued = demo.tool_reading(recovery_key, &arguments);
+    assert!(issued.status.success(), "{}", String::from_utf8_lossy(&issued.stderr));
+    assert!(out.join("node.key").is_file());
+
     // In at one node, out at another, byte for byte.
     let text = "Subject: kept\r\nMessage-ID: <kept@example.org>\r\n\r\nHello.\r\n.. and a dot\r\n";
     deliver(&demo, 1, "user1@demo.test", text);

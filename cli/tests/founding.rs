@@ -1,9 +1,10 @@
 //! A founded cluster: what is in its files, who gets in with them, and what a founding never does.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -71,6 +72,22 @@ impl Site {
         let dir = self.dir.path().to_str().unwrap();
         let holdfast = env!("CARGO_BIN_EXE_holdfast");
         Command::new(holdfast).args(["--dir", dir]).args(args).output().unwrap()
+    }
+
+    /// The same with something to read from standard input.
+    fn holdfast_told(&self, told: &str, args: &[&str]) -> Output {
+        let mut tool = Command::new(env!("CARGO_BIN_EXE_holdfast"))
+            .arg("--dir")
+            .arg(self.dir.path())
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // One that has no use for it may have ended already.
+        let _ = tool.stdin.take().unwrap().write_all(told.as_bytes());
+        tool.wait_with_output().unwrap()
     }
 
     /// Every path below, sorted.
@@ -477,4 +494,85 @@ fn check_tells_every_mistake_and_what_the_founding_decided_otherwise() {
         "{told}"
     );
     assert!(told.contains("port 21143 is also that of imap on node n1"), "{told}");
+}
+
+/// Has certificates issued from the founding plan of n1, with a recovery key as it was written down.
+fn issue(site: &Site, recovery_key: &str, args: &[&str]) -> Result<(), String> {
+    let plan = site.config.node("n1").unwrap().state_dir.join("founding.toml");
+    let args = [&["ca", "issue", "--plan", plan.to_str().unwrap()], args].concat();
+    let output = site.holdfast_told(&format!("{recovery_key}\n"), &args);
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(String::from_utf8(output.stderr).unwrap())
+    }
+}
+
+#[test]
+fn the_recovery_key_issues_certificates_that_stand_for_the_same_members() {
+    let site = Site::new();
+    let founding = site.prepare(&[]).unwrap();
+    let recovery_key = founding.recovery_key().to_string();
+    let plan = founding.write().unwrap();
+    for (args, name) in [
+        (&["--node", "n2"][..], "node"),
+        (&["--admin", "ann"], "admin"),
+        (&["--service"], "service"),
+    ] {
+        let out = site.path("new").join(name);
+        let args = [args, &["--out", out.to_str().unwrap()]].concat();
+        issue(&site, &recovery_key.to_lowercase(), &args).unwrap();
+        assert_eq!(mode(&out.join(format!("{name}.key"))), 0o600);
+        let again = issue(&site, &recovery_key, &args).unwrap_err();
+        assert!(again.contains("exist already and are not overwritten"), "{again}");
+    }
+    let at = |name: &str| {
+        let files = tls::CertificateFiles::named(&site.path("new").join(name), name);
+        tls::Credentials::load(&files, &site.path("new").join(name).join("ca.pem")).unwrap()
+    };
+    let id = plan.node("n2").unwrap().id;
+    let (_, server) = handshake(
+        tls::admin_client_config(&at("admin")).unwrap(),
+        id,
+        tls::admin_server_config(&at("node")).unwrap(),
+    )
+    .unwrap();
+    assert_eq!(tls::peer_admin(server.peer_certificates().unwrap()).unwrap(), "ann");
+    let (client, _) = handshake(
+        tls::node_client_config(&site.member("n1")).unwrap(),
+        id,
+        tls::node_server_config(&at("node")).unwrap(),
+    )
+    .unwrap();
+    assert_eq!(tls::peer_node(client.peer_certificates().unwrap()).unwrap(), id);
+    let service = tls::CertificateFiles::named(&site.path("new/service"), "service");
+    check_service_certificate(&service, &site.config.service.names, SystemTime::now()).unwrap();
+}
+
+#[test]
+fn a_wrong_recovery_key_is_told_and_issues_nothing() {
+    let (site, _) = Site::founded();
+    let out = site.path("new");
+    let args = ["--node", "n2", "--out", out.to_str().unwrap()];
+    let other = found::RecoveryKey::make().unwrap().to_string();
+    let misread = other.replacen(|c| c != '-', if other.starts_with('X') { "Y" } else { "X" }, 1);
+    let before = site.everything();
+    for (key, told) in [
+        (
+            other.as_str(),
+            "the recovery key does not open the key of this cluster's CA",
+        ),
+        (&misread, "one of them was misread"),
+        (
+            "ABCD",
+            "a recovery key has 36 characters besides dashes and spaces, this has 4",
+        ),
+        ("", "no recovery key came on standard input"),
+    ] {
+        let error = issue(&site, key, &args).unwrap_err();
+        assert!(error.contains(told), "{error}");
+    }
+    let unknown = issue(&site, &other, &["--node", "n9", "--out", "x"]).unwrap_err();
+    assert!(unknown.contains("has no node n9"), "{unknown}");
+    assert_eq!(site.everything(), before);
 }

@@ -109,6 +109,31 @@ pub struct NodeReport {
     pub clock: Option<String>,
 }
 
+/// What certificates of the cluster are made with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GetAuthority {}
+call!(GetAuthority, "authority", Authority);
+
+/// See [`GetAuthority`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authority {
+    /// Id of the cluster.
+    pub cluster: String,
+    /// The key of its CA, sealed under the recovery key.
+    pub sealed_key: String,
+    /// Its nodes.
+    pub nodes: Vec<NodeIdRow>,
+}
+
+/// A node by its two names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeIdRow {
+    /// What the cluster file calls it.
+    pub name: String,
+    /// What its certificate calls it.
+    pub id: String,
+}
+
 /// One shelf of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShelfRow {

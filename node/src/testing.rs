@@ -111,6 +111,7 @@ pub(crate) async fn node_with_accounts(accounts: usize) -> TestNode {
                 shelf: SHELF,
             })
             .collect(),
+        sealed_authority_key: Some("sealed".to_owned()),
     };
     directory.change(found).await.expect("founds");
     let domain = Domain::new("demo.test").expect("a domain");
@@ -137,14 +138,14 @@ pub(crate) async fn node_with_accounts(accounts: usize) -> TestNode {
         lmtp_from: Networks::loopback(),
     };
     let delivery_log = DeliveryLog::open(dir.path(), 30).expect("opens");
-    let services = Services {
     let access = Access::new(directory.clone());
     let following = tokio::spawn(access.clone().run());
+    let services = Services {
         store,
         directory,
         auth,
-        delivery_log,
         access,
+        delivery_log,
         settings,
         stopping,
     };
@@ -152,7 +153,7 @@ pub(crate) async fn node_with_accounts(accounts: usize) -> TestNode {
         services: Arc::new(services),
         replicator,
         stop,
-        _dir: dir,
         _following: AbortOnDrop(following),
+        _dir: dir,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -110,6 +110,17 @@ impl Cluster {
     /// When there is none in time.
     pub fn line(&mut self, start: &str) -> String {
         self.demo.as_mut().expect("the demo runs").line(start, PATIENCE)
+    }
+
+    /// What the demo has said that starts so, before the last line that was asked for.
+    ///
+    /// # Panics
+    /// When it has not.
+    #[must_use]
+    pub fn said(&self, start: &str) -> &str {
+        let demo = self.demo.as_ref().expect("the demo runs");
+        let line = demo.seen.iter().find(|line| line.starts_with(start));
+        line.unwrap_or_else(|| panic!("no line {start:?} of the demo in {:#?}", demo.seen))
     }
 
     /// Where a node has a service, by the service's standard port (DESIGN section 6).
@@ -264,6 +275,25 @@ impl Cluster {
     #[must_use]
     pub fn tool(&self, arguments: &[&str]) -> Output {
         self.tool_command().args(arguments).output().expect("the tool runs")
+    }
+
+    /// The same, with a line to read.
+    ///
+    /// # Panics
+    /// When it cannot be run.
+    #[must_use]
+    pub fn tool_reading(&self, line: &str, arguments: &[&str]) -> Output {
+        let mut command = self.tool_command();
+        command.args(arguments).stdin(Stdio::piped());
+        let mut tool = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the tool runs");
+        let mut told = tool.stdin.take().expect("a pipe");
+        writeln!(told, "{line}").expect("the tool reads");
+        drop(told);
+        tool.wait_with_output().expect("the tool ends")
     }
 
     /// `holdfast status` and its exit code.

@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 mod alias;
+mod ca;
 mod check;
 mod config;
 mod demo;
@@ -58,6 +59,8 @@ enum Command {
     Domain(domain::Domain),
     #[command(subcommand)]
     Alias(alias::Alias),
+    #[command(subcommand)]
+    Ca(ca::Ca),
     Check(check::Check),
     Trace(trace::Trace),
 }
@@ -93,6 +96,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Account(account) => account::run(global, account),
         Command::Domain(domain) => domain::run(global, domain),
         Command::Alias(alias) => alias::run(global, alias),
+        Command::Ca(ca) => ca::run(global, ca),
         Command::Check(check) => check::run(global, check),
         Command::Trace(trace) => trace::run(global, trace),
     }

@@ -1,4 +1,5 @@
-//! The founding of a cluster: everything that is decided once, before the first node starts.
+//! The founding of a cluster: everything that is decided once, before the first node starts; and the certificates that
+//! are issued later.
 //!
 //! Invariants
 //! - Nothing that exists is overwritten: whatever is in the way is named, and nothing is written at all.
@@ -7,6 +8,7 @@
 //!
 //! Must not know: RocksDB (shelves are made by the node that has them), terminals.
 
+mod issue;
 mod pki;
 mod plan;
 mod recovery;
@@ -17,6 +19,7 @@ use std::time::SystemTime;
 
 use cluster_config::{ClusterConfig, FoundingPlan, Name, PLAN_FILE, PlanError, tls};
 
+pub use issue::{Recipient, issue};
 pub use pki::{Authority, Issued};
 pub use recovery::{InvalidRecoveryKey, RecoveryError, RecoveryKey};
 use write::{Files, NewFile};
@@ -41,6 +44,9 @@ pub enum FoundError {
         /// Why.
         detail: String,
     },
+    /// The key is not that of the certificate.
+    #[error("the certificate of the CA at hand is not that of this cluster's CA")]
+    OtherAuthority,
     /// The CA's key could not be sealed.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),

@@ -1,4 +1,4 @@
-//! The cluster's certificate authority and what it signs at the founding (DESIGN D22). ECDSA P-256 throughout.
+//! The cluster's certificate authority and what it signs, at the founding and later (DESIGN D22). ECDSA P-256 throughout.
 //!
 //! Invariants
 //! - The CA signs end certificates only (path length 0).
@@ -13,9 +13,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use cluster_config::{ClusterConfig, Name, tls};
 use mail_model::NodeId;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, date_time_ymd,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256, SanType, date_time_ymd,
 };
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::FoundError;
 
@@ -39,7 +42,8 @@ pub struct Issued {
 
 /// The cluster's own CA.
 pub struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
+    issuer: Issuer<'static, KeyPair>,
+    certificate_pem: String,
 }
 
 impl Authority {
@@ -52,14 +56,39 @@ impl Authority {
         let mut params = params(format!("Holdfast cluster {cluster} CA"), AUTHORITY_DAYS, now);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let issuer = CertifiedIssuer::self_signed(params, key(WHAT)?).map_err(|error| failed(WHAT, &error))?;
-        Ok(Self { issuer })
+        let key = key(WHAT)?;
+        let certificate = params.self_signed(&key).map_err(|error| failed(WHAT, &error))?;
+        Ok(Self {
+            issuer: Issuer::new(params, key),
+            certificate_pem: certificate.pem(),
+        })
+    }
+
+    /// That of a cluster that exists, by its certificate (PEM) and its key (PKCS #8).
+    ///
+    /// # Errors
+    /// When they cannot be read, or do not belong together.
+    pub fn restore(certificate_pem: &str, key_der: &[u8]) -> Result<Self, FoundError> {
+        const WHAT: &str = "certificates";
+        let key = KeyPair::try_from(key_der).map_err(|error| failed(WHAT, &error))?;
+        let certificate =
+            CertificateDer::from_pem_slice(certificate_pem.as_bytes()).map_err(|_| FoundError::OtherAuthority)?;
+        let public = key.public_key_raw();
+        // Nothing but the certificate of this key has its point in it.
+        if !certificate.windows(public.len()).any(|part| part == public) {
+            return Err(FoundError::OtherAuthority);
+        }
+        let issuer = Issuer::from_ca_cert_der(&certificate, key).map_err(|error| failed(WHAT, &error))?;
+        Ok(Self {
+            issuer,
+            certificate_pem: certificate_pem.to_owned(),
+        })
     }
 
     /// Its certificate, PEM.
     #[must_use]
-    pub fn certificate_pem(&self) -> String {
-        self.issuer.pem()
+    pub fn certificate_pem(&self) -> &str {
+        &self.certificate_pem
     }
 
     /// Its private key (PKCS #8), which must not be stored as it is.

@@ -10,6 +10,7 @@
 
 mod accounts;
 mod aliases;
+mod authority;
 mod check;
 mod domains;
 mod failure;
@@ -55,7 +56,7 @@ pub(crate) struct AdminApi {
 impl AdminApi {
     pub(crate) fn new(services: SharedServices, view: Arc<NodeView>) -> Self {
         let router = Router::new();
-        let router = on(router, node);
+        let router = on(on(router, node), authority::get);
         let router = on(on(on(router, accounts::list), accounts::add), accounts::set_enabled);
         let router = on(
             on(on(router, accounts::remove), accounts::set_password),

@@ -110,6 +110,7 @@ fn founding() -> Found {
         }],
         groups: vec![GroupId(0), GroupId(1)],
         replicas: vec![replica(0), replica(1)],
+        sealed_authority_key: Some("sealed".to_owned()),
     }
 }
 
@@ -124,9 +125,9 @@ struct Inner {
     leader_lost: bool,
     /// What a local replica that no longer follows knows.
     frozen: Option<(Token, StateView)>,
-    _shelf: Shelf,
     /// Who follows the group.
     followers: Vec<mpsc::Sender<FeedEvent>>,
+    _shelf: Shelf,
 }
 
 impl FakeClient {
@@ -138,8 +139,8 @@ impl FakeClient {
             index: 0,
             leader_lost: false,
             frozen: None,
-            _shelf: shelf,
             followers: Vec::new(),
+            _shelf: shelf,
         };
         Self {
             inner: Mutex::new(inner),

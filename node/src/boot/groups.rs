@@ -225,5 +225,6 @@ fn founding(setup: &Setup) -> Found {
         shelves: shelves.collect(),
         groups: plan.groups.iter().map(|group| group.id).collect(),
         replicas: replicas.collect(),
+        sealed_authority_key: Some(plan.sealed_authority_key.clone()),
     }
 }

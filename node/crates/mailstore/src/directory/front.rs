@@ -305,6 +305,17 @@ impl Directory {
         }
     }
 
+    /// The key of the cluster's CA, sealed under the recovery key; `None` before the cluster is founded.
+    ///
+    /// # Errors
+    /// When the directory cannot answer.
+    pub async fn sealed_authority_key(&self, read: Read) -> Result<Option<String>, Unavailable> {
+        match self.ask(&Request::AuthorityKey, read).await? {
+            Reply::AuthorityKey(sealed) => Ok(sealed),
+            other => Err(unexpected(&other)),
+        }
+    }
+
     /// Values that hold for the whole cluster.
     ///
     /// # Errors

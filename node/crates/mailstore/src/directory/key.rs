@@ -26,6 +26,9 @@ pub(super) const REMOVED: &[u8] = &[0x15];
 /// The domain aliases of a domain.
 pub(super) const DOMAIN_ALIASES: &[u8] = &[0x16];
 
+/// The key of the cluster's CA, sealed.
+pub(super) const AUTHORITY: &[u8] = &[0x20];
+
 const SEPARATOR: &[u8] = &[0];
 const NAMED_ADDRESS: &[u8] = &[1];
 const NAMED_ACCOUNT: &[u8] = &[2];

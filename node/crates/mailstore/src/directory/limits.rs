@@ -35,6 +35,9 @@ pub const IDENTITIES_MAX: usize = 1_000;
 /// Bytes of the name of a node or a shelf.
 pub const NAME_BYTES_MAX: usize = 64;
 
+/// Bytes of the sealed key of the cluster's CA, as text.
+pub const SEALED_KEY_BYTES_MAX: usize = 8 << 10;
+
 /// Nodes, shelves and groups that a cluster is founded with, of each.
 pub const FOUND_ROWS_MAX: usize = 1_024;
 

@@ -9,7 +9,7 @@ use replication::{KeyRange, RowVisitor, ShelfError, StateTxn, StateView};
 
 use super::key;
 use super::record::{
-    self, Account, AddressOwner, Alias, Cluster, DomainKind, DomainRecord, Policy, RemovedAccount, Target,
+    self, Account, AddressOwner, Alias, AuthorityKey, Cluster, DomainKind, DomainRecord, Policy, RemovedAccount, Target,
 };
 
 /// Rows that can be read: so that a command and a query answer the same question by the same code.
@@ -91,6 +91,10 @@ pub(super) fn cluster(rows: &dyn Rows) -> Result<Option<Cluster>, ShelfError> {
 
 pub(super) fn policy(rows: &dyn Rows) -> Result<Policy, ShelfError> {
     Ok(read(rows, key::POLICY)?.unwrap_or_default())
+}
+
+pub(super) fn authority_key(rows: &dyn Rows) -> Result<Option<String>, ShelfError> {
+    Ok(read::<AuthorityKey>(rows, key::AUTHORITY)?.map(|authority| authority.sealed))
 }
 
 pub(super) fn account(rows: &dyn Rows, id: AccountId) -> Result<Option<Account>, ShelfError> {

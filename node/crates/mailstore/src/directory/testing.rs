@@ -65,6 +65,7 @@ pub(crate) fn founding() -> Found {
         shelves: numbers.map(shelf).collect(),
         groups: [0, 1, 2].map(GroupId).to_vec(),
         replicas: replicas.collect(),
+        sealed_authority_key: Some("sealed".to_owned()),
     }
 }
 

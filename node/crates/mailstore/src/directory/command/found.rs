@@ -8,8 +8,8 @@ use replication::{AppliedAt, StateTxn};
 
 use super::Outcome;
 use crate::directory::key;
-use crate::directory::limits::{FOUND_REPLICAS_MAX, FOUND_ROWS_MAX, NAME_BYTES_MAX};
-use crate::directory::record::{Cluster, Group, Node, Policy, Replica, Shelf};
+use crate::directory::limits::{FOUND_REPLICAS_MAX, FOUND_ROWS_MAX, NAME_BYTES_MAX, SEALED_KEY_BYTES_MAX};
+use crate::directory::record::{AuthorityKey, Cluster, Group, Node, Policy, Replica, Shelf};
 use crate::directory::rejection::{Refused, Rejection};
 use crate::directory::rows;
 
@@ -73,6 +73,9 @@ pub struct Found {
     /// Where the groups lie at first.
     #[n(5)]
     pub replicas: Vec<NewReplica>,
+    /// The key of its CA, sealed under the recovery key.
+    #[n(6)]
+    pub sealed_authority_key: Option<String>,
 }
 
 impl Found {
@@ -94,6 +97,12 @@ impl Found {
         if counts.iter().any(|count| *count > FOUND_ROWS_MAX) || self.replicas.len() > FOUND_REPLICAS_MAX {
             return Err(format!(
                 "at most {FOUND_ROWS_MAX} nodes, shelves and groups each, and {FOUND_REPLICAS_MAX} replicas"
+            ));
+        }
+        let key_bytes = self.sealed_authority_key.as_ref().map_or(0, String::len);
+        if key_bytes > SEALED_KEY_BYTES_MAX {
+            return Err(format!(
+                "the sealed key of the CA has {key_bytes} octets, more than {SEALED_KEY_BYTES_MAX}"
             ));
         }
         let nodes = distinct("node", self.nodes.iter().map(|node| node.id))?;
@@ -150,6 +159,9 @@ impl Found {
         };
         rows::write(txn, key::CLUSTER.to_vec(), &cluster);
         rows::write(txn, key::POLICY.to_vec(), &Policy::default());
+        if let Some(sealed) = self.sealed_authority_key.clone() {
+            rows::write(txn, key::AUTHORITY.to_vec(), &AuthorityKey { sealed });
+        }
         for NewNode { id, name } in &self.nodes {
             rows::write(txn, key::node(*id), &Node { name: name.clone() });
         }
@@ -222,7 +234,11 @@ mod tests {
     #[test]
     fn a_cluster_that_contradicts_itself_is_refused() {
         type Spoil = fn(&mut Found);
-        let spoils: [(Spoil, &str); 8] = [
+        let spoils: [(Spoil, &str); 9] = [
+            (
+                |found| found.sealed_authority_key = Some("x".repeat(SEALED_KEY_BYTES_MAX + 1)),
+                "the sealed key of the CA",
+            ),
             (|found| found.nodes[1].id = found.nodes[0].id, "twice"),
             (|found| found.nodes[1].name = found.nodes[0].name.clone(), "twice"),
             (|found| found.shelves[0].node = NodeId([77; 16]), "unknown node"),

@@ -80,6 +80,9 @@ pub(super) enum Request {
     Topology,
     #[n(12)]
     Policy,
+    /// The key of the cluster's CA, sealed.
+    #[n(22)]
+    AuthorityKey,
 }
 
 /// An answer, one variant per kind of question.
@@ -111,6 +114,8 @@ pub(super) enum Reply {
     Topology(#[n(0)] Option<Topology>),
     #[n(12)]
     Policy(#[n(0)] Policy),
+    #[n(22)]
+    AuthorityKey(#[n(0)] Option<String>),
 }
 
 /// Answers an encoded request by an encoded reply.
@@ -136,6 +141,7 @@ fn reply(view: &StateView, request: &Request) -> Result<Reply, ShelfError> {
         Request::Aliases { after, limit } => Reply::Aliases(listing::aliases(view, after.as_ref(), *limit)?),
         Request::Removed { after, limit } => Reply::Removed(listing::removed(view, *after, *limit)?),
         Request::Topology => Reply::Topology(topology::topology(view)?),
+        Request::AuthorityKey => Reply::AuthorityKey(rows::authority_key(view)?),
         Request::Policy => Reply::Policy(rows::policy(view)?),
     })
 }

@@ -20,6 +20,7 @@ pub use alias::Target;
 pub use domain::DomainKind;
 pub(super) use domain::DomainRecord;
 pub use policy::Policy;
+pub(super) use topology::AuthorityKey;
 pub use topology::{Cluster, Group, Node, Replica, Shelf};
 
 /// The version that this program writes; it reads this one and none before it.

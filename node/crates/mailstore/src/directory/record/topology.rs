@@ -26,6 +26,14 @@ pub struct Cluster {
     pub founded_ms: u64,
 }
 
+/// What the CA of the cluster signs with, sealed under the recovery key, which the cluster does not have (DESIGN D22).
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(in crate::directory) struct AuthorityKey {
+    /// As the founding plan has it.
+    #[n(0)]
+    pub(in crate::directory) sealed: String,
+}
+
 /// One node.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Node {
@@ -83,6 +91,8 @@ mod tests {
             founded_ms: 5,
         };
         golden::check(&cluster, "018650010101010101010101010101010101010102030405");
+        let sealed = "s".to_owned();
+        golden::check(&AuthorityKey { sealed }, "01816173");
         let name = "n".to_owned();
         golden::check(&Node { name: name.clone() }, "0181616e");
         let node = NodeId([2; 16]);
