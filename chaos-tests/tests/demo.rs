@@ -69,7 +69,8 @@ fn mail_outlives_the_kill_of_a_node_and_the_end_of_the_demo() {
     demo.line("n1 is up");
     assert_eq!(only_message(&demo, 1), (uidl.clone(), message.clone()));
     let check = demo.tool(&["check"]);
-    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
+    let checked = String::from_utf8(check.stdout).unwrap();
+    assert!(check.status.success() && checked.contains("group 3\tok"), "{checked}");
     let trace = demo.tool(&["trace", "kept@example.org"]);
     let trace = String::from_utf8(trace.stdout).unwrap();
     assert!(

@@ -396,6 +396,27 @@ pub struct CheckRow {
     pub findings: Vec<String>,
 }
 
+/// Checks whether the bodies of a mail group agree with the messages that refer to them, of all accounts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckGroup {
+    /// Which group.
+    pub group: u32,
+}
+call!(CheckGroup, "check/group", GroupCheckRow);
+
+/// See [`CheckGroup`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupCheckRow {
+    /// The group.
+    pub group: u32,
+    /// Bodies looked at.
+    pub bodies: u64,
+    /// What refers to them.
+    pub references: u64,
+    /// What is wrong, in words; empty when all is well.
+    pub findings: Vec<String>,
+}
+
 /// Searches the delivery log of the node that is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trace {
@@ -475,6 +496,8 @@ mod tests {
             RemoveAlias::PATH,
             SetCatchAll::PATH,
             CheckAccount::PATH,
+            CheckGroup::PATH,
+            GetAuthority::PATH,
             Trace::PATH,
         ];
         let distinct: std::collections::BTreeSet<_> = paths.iter().collect();

@@ -1,23 +1,26 @@
-//! `holdfast check`: whether what is stored of accounts agrees with itself.
+//! `holdfast check`: whether what is stored of accounts agrees with itself, and what groups keep with what accounts need.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use cluster_config::admin::{CheckAccount, CheckRow};
+use anyhow::ensure;
+use cluster_config::admin::{CheckAccount, CheckGroup, CheckRow, GetNode, GroupCheckRow};
 use serde::Serialize;
 
 use super::{Global, account, block_on};
 use crate::admin_client::AdminClient;
+use crate::limits::STATUS_WITHIN;
 use crate::output;
 
-/// Something is wrong with an account.
+/// Something is wrong with an account or a group.
 const INCONSISTENT: u8 = 3;
 
-/// Check counts, references, UIDs, quota and tombstones of one account or all
+/// Check counts, references, UIDs, quota and tombstones of one account; or of all, and the bodies that groups keep for them
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  holdfast check ann@example.org\n\n\
-    Exit status: 0 all is well, 3 something is wrong with an account, 1 not all could be checked, 2 wrong usage")]
+    Exit status: 0 all is well, 3 something is wrong, 1 not all could be checked, 2 wrong usage")]
 pub(super) struct Check {
-    /// An address of the account [default: all accounts]
+    /// An address of the account [default: all accounts and groups]
     account: Option<String>,
     /// Write JSON
     #[arg(long)]
@@ -26,9 +29,30 @@ pub(super) struct Check {
 
 #[derive(Serialize)]
 struct Checked {
+    accounts: Vec<CheckedAccount>,
+    groups: Vec<GroupCheckRow>,
+}
+
+#[derive(Serialize)]
+struct CheckedAccount {
     address: String,
     #[serde(flatten)]
     row: CheckRow,
+}
+
+impl Checked {
+    /// What is wrong, with what.
+    fn findings(&self) -> Vec<String> {
+        let accounts = self.accounts.iter().map(|of| (of.address.clone(), &of.row.findings));
+        let groups = self
+            .groups
+            .iter()
+            .map(|of| (format!("group {}", of.group), &of.findings));
+        accounts
+            .chain(groups)
+            .flat_map(|(what, findings)| findings.iter().map(move |finding| format!("{what}: {finding}")))
+            .collect()
+    }
 }
 
 pub(super) fn run(global: &Global, arguments: &Check) -> anyhow::Result<ExitCode> {
@@ -39,7 +63,7 @@ pub(super) fn run(global: &Global, arguments: &Check) -> anyhow::Result<ExitCode
     } else {
         show(&checked)?;
     }
-    let is_well = checked.iter().all(|checked| checked.row.findings.is_empty());
+    let is_well = checked.findings().is_empty();
     Ok(if is_well {
         ExitCode::SUCCESS
     } else {
@@ -47,43 +71,68 @@ pub(super) fn run(global: &Global, arguments: &Check) -> anyhow::Result<ExitCode
     })
 }
 
-async fn check(client: &AdminClient, one: Option<&str>) -> anyhow::Result<Vec<Checked>> {
-    let addresses = match one {
-        Some(address) => vec![address.to_owned()],
+async fn check(client: &AdminClient, one: Option<&str>) -> anyhow::Result<Checked> {
+    let (addresses, groups) = match one {
+        Some(address) => (vec![address.to_owned()], BTreeSet::new()),
         None => {
             let accounts = account::all(client).await?.into_iter();
             // One that is being made has no mailboxes yet.
             let made = accounts.filter(|account| account.state != "creating");
-            made.filter_map(|account| account.addresses.into_iter().next())
-                .collect()
+            let addresses = made.filter_map(|account| account.addresses.into_iter().next());
+            (addresses.collect(), mail_groups(client).await?)
         }
     };
-    let mut checked = Vec::with_capacity(addresses.len());
+    let mut checked = Checked {
+        accounts: Vec::with_capacity(addresses.len()),
+        groups: Vec::with_capacity(groups.len()),
+    };
     for address in addresses {
         let call = CheckAccount {
             address: address.clone(),
         };
         let row = client.anywhere(&call).await?;
-        checked.push(Checked { address, row });
+        checked.accounts.push(CheckedAccount { address, row });
+    }
+    for group in groups {
+        checked.groups.push(client.anywhere(&CheckGroup { group }).await?);
     }
     Ok(checked)
 }
 
-fn show(checked: &[Checked]) -> std::io::Result<()> {
-    let row = |checked: &Checked| {
-        let (mailboxes, messages) = (checked.row.mailboxes.to_string(), checked.row.messages.to_string());
-        let verdict = match checked.row.findings.len() {
-            0 => "ok".to_owned(),
-            wrong => format!("{wrong} wrong"),
-        };
-        vec![checked.address.clone(), verdict, mailboxes, messages]
+/// The mail groups of which some node that answers has a replica.
+async fn mail_groups(client: &AdminClient) -> anyhow::Result<BTreeSet<u32>> {
+    let answers = client.everywhere(&GetNode {}, STATUS_WITHIN).await;
+    let reports = answers.into_iter().filter_map(|(_, answer)| answer.ok());
+    let groups: BTreeSet<u32> = reports
+        .flat_map(|report| report.replicas)
+        .map(|replica| replica.group)
+        .filter(|group| *group != 0)
+        .collect();
+    ensure!(!groups.is_empty(), "no node answers with the groups that it holds");
+    Ok(groups)
+}
+
+fn show(checked: &Checked) -> std::io::Result<()> {
+    let verdict = |findings: &[String]| match findings.len() {
+        0 => "ok".to_owned(),
+        wrong => format!("{wrong} wrong"),
     };
-    let rows: Vec<_> = checked.iter().map(row).collect();
-    output::rows(&["ACCOUNT", "VERDICT", "MAILBOXES", "MESSAGES"], &rows)?;
-    for checked in checked {
-        for finding in &checked.row.findings {
-            output::line(&format!("{}: {finding}", checked.address))?;
-        }
+    let account = |of: &CheckedAccount| {
+        let (mailboxes, messages) = (of.row.mailboxes.to_string(), of.row.messages.to_string());
+        vec![of.address.clone(), verdict(&of.row.findings), mailboxes, messages]
+    };
+    let accounts: Vec<_> = checked.accounts.iter().map(account).collect();
+    output::rows(&["ACCOUNT", "VERDICT", "MAILBOXES", "MESSAGES"], &accounts)?;
+    let group = |of: &GroupCheckRow| {
+        let (bodies, references) = (of.bodies.to_string(), of.references.to_string());
+        vec![format!("group {}", of.group), verdict(&of.findings), bodies, references]
+    };
+    let groups: Vec<_> = checked.groups.iter().map(group).collect();
+    if !groups.is_empty() {
+        output::rows(&["GROUP", "VERDICT", "BODIES", "REFERENCES"], &groups)?;
+    }
+    for finding in checked.findings() {
+        output::line(&finding)?;
     }
     Ok(())
 }

@@ -64,7 +64,8 @@ impl AdminApi {
         );
         let router = on(on(on(router, domains::list), domains::add), domains::remove);
         let router = on(on(on(router, aliases::list), aliases::add), aliases::remove);
-        let router = on(on(on(router, aliases::set_catch_all), check::check), trace::trace);
+        let router = on(on(on(router, aliases::set_catch_all), trace::trace), check::check);
+        let router = on(router, check::check_group);
         let router = router
             .layer(DefaultBodyLimit::max(CALL_BYTES_MAX))
             .with_state(Node { services, view });

@@ -111,6 +111,11 @@ pub(crate) fn hot(account: AccountId, mailbox: MailboxId, uid: Uid) -> Vec<u8> {
     Key::mailbox(HOT, account, mailbox).uid(uid.get()).0
 }
 
+/// Hot rows of all accounts.
+pub(crate) fn all_hots() -> KeyRange {
+    Key::table(HOT).range()
+}
+
 /// Hot rows from `from` to the end of the mailbox.
 pub(crate) fn hots(account: AccountId, mailbox: MailboxId, from: u32) -> KeyRange {
     tail(HOT, account, mailbox, &from.to_be_bytes())
@@ -158,6 +163,11 @@ pub(crate) fn change_of(key: &[u8]) -> Option<(ModSeq, Uid)> {
 
 pub(crate) fn tombstone(account: AccountId, mailbox: MailboxId, uid: Uid) -> Vec<u8> {
     Key::mailbox(TOMBSTONE, account, mailbox).uid(uid.get()).0
+}
+
+/// Tombstones of all accounts.
+pub(crate) fn all_tombstones() -> KeyRange {
+    Key::table(TOMBSTONE).range()
 }
 
 pub(crate) fn tombstones(account: AccountId, mailbox: MailboxId) -> KeyRange {
@@ -210,6 +220,11 @@ pub(crate) fn upload(upload: UploadId) -> Vec<u8> {
 
 pub(crate) fn upload_piece(upload: UploadId, number: u32) -> Vec<u8> {
     Key::table(UPLOAD_PIECE).bytes(&upload.0).uid(number).0
+}
+
+/// Pieces of all uploads.
+pub(crate) fn all_upload_pieces() -> KeyRange {
+    Key::table(UPLOAD_PIECE).range()
 }
 
 pub(crate) fn upload_pieces(upload: UploadId) -> KeyRange {

@@ -150,6 +150,9 @@ pub const ENQUEUE_WITHIN: Duration = Duration::from_secs(4);
 /// Time for one query or one body piece.
 pub const READ_WITHIN: Duration = Duration::from_secs(10);
 
+/// Time for the check of all bodies of a group.
+pub const CHECK_WITHIN: Duration = Duration::from_secs(90);
+
 /// Time that a SELECT gives the claim of `\Recent`; without it the messages are recent in a later session.
 pub const RECENT_WITHIN: Duration = Duration::from_secs(2);
 

@@ -49,8 +49,8 @@ pub use view::{Expunges, MailboxView, SelectMode, Update, ViewEntry};
 
 use crate::codec;
 use crate::command::{Answer, AnyCommand, GroupCommand};
-use crate::limits::READ_WITHIN;
-use crate::query::{AnyQuery, GroupQuery};
+use crate::limits::{CHECK_WITHIN, READ_WITHIN};
+use crate::query::{AnyQuery, BodiesReport, CheckBodies, GroupQuery};
 
 /// The mail store as one front node sees it. Cheap to clone.
 #[derive(Clone)]
@@ -143,6 +143,16 @@ impl Mailstore {
         }
     }
 
+    /// The consistency check of a group's bodies, whoever refers to them.
+    ///
+    /// # Errors
+    /// See [`StoreError`]; what is wrong with the bodies is in the report.
+    pub async fn check_bodies(&self, group: GroupId) -> Result<BodiesReport, StoreError> {
+        let latest = self.client().read_index(group, READ_WITHIN).await?;
+        let (report, _) = self.ask_within(group, latest, CheckBodies {}, CHECK_WITHIN).await?;
+        Ok(report)
+    }
+
     /// Asks a replica that has applied `at_least`.
     async fn ask<Q: GroupQuery>(
         &self,
@@ -150,9 +160,19 @@ impl Mailstore {
         at_least: Token,
         query: Q,
     ) -> Result<(Q::Reply, Token), StoreError> {
+        self.ask_within(group, at_least, query, READ_WITHIN).await
+    }
+
+    async fn ask_within<Q: GroupQuery>(
+        &self,
+        group: GroupId,
+        at_least: Token,
+        query: Q,
+        within: Duration,
+    ) -> Result<(Q::Reply, Token), StoreError> {
         let any: AnyQuery = query.into();
         let request = Bytes::from(codec::seal(&any));
-        let answer = self.client().query(group, at_least, request, READ_WITHIN).await?;
+        let answer = self.client().query(group, at_least, request, within).await?;
         match codec::open::<Answer<Q::Reply>>("reply to a query", &answer.reply)? {
             Answer::Done(reply) => Ok((reply, answer.token)),
             Answer::Rejected(rejection) => Err(rejection.into()),

@@ -3,6 +3,7 @@
 mod account;
 mod changes;
 mod check;
+mod check_bodies;
 mod details;
 mod due;
 mod hot_page;
@@ -16,12 +17,13 @@ use minicbor::{Decode, Encode};
 pub use account::{GetAccount, Quota};
 pub use changes::{Changes, GetChanges, Position};
 pub use check::{CheckAccount, CheckReport};
+pub use check_bodies::{BodiesReport, CheckBodies};
 pub use details::{Details, GetDetails};
 pub use due::GetDue;
 pub use hot_page::{GetHotPage, HotPage};
 pub use list::{ListMailboxes, MailboxInfo, MailboxList};
 pub use maildrop::{GetMaildrop, MaildropItem, MaildropPage};
-pub use queue::{CheckQueue, CountQueue, GetBody, GetQueue, QueuePage, QueueReport};
+pub use queue::{CountQueue, GetBody, GetQueue, QueuePage};
 pub use select::{GetMailbox, MailboxRef, Selected};
 
 use crate::codec;
@@ -74,6 +76,6 @@ queries! {
     8 GetDue
     20 GetQueue
     21 GetBody
-    22 CheckQueue
-    23 CountQueue
+    22 CountQueue
+    30 CheckBodies
 }

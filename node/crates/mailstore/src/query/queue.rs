@@ -1,11 +1,8 @@
-//! The queue as its worker, operators and the consistency check see it.
-
-use std::collections::BTreeMap;
+//! The queue as its worker and operators see it.
 
 use mail_model::LogIndex;
 use minicbor::{Decode, Encode};
 
-use crate::codec;
 use crate::command::QueueName;
 use crate::key;
 use crate::limits::{DETAILS_BYTES, QUEUE_COUNT_MAX, QUEUE_PAGE};
@@ -82,54 +79,5 @@ impl GroupQuery for CountQueue {
 
     fn run(&self, rows: &impl Rows) -> Result<u64, Failure> {
         Ok(rows.rows(&key::queue_due_by(u64::MAX, None), QUEUE_COUNT_MAX)?.len() as u64)
-    }
-}
-
-/// The consistency check of the queue: due rows, bodies. For operators and tests.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub struct CheckQueue;
-
-/// What the check found.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
-pub struct QueueReport {
-    /// Deliveries that wait.
-    #[n(0)]
-    pub deliveries: u64,
-    /// What is wrong, in words; empty when all is well.
-    #[n(1)]
-    pub findings: Vec<String>,
-    /// References that the queue holds: (body, how many).
-    #[n(2)]
-    pub references: Vec<(u64, u32)>,
-}
-
-impl GroupQuery for CheckQueue {
-    type Reply = QueueReport;
-
-    fn run(&self, rows: &impl Rows) -> Result<QueueReport, Failure> {
-        let mut report = QueueReport::default();
-        let mut references: BTreeMap<u64, u32> = BTreeMap::new();
-        for (row_key, bytes) in rows.rows(&key::all_queued(), usize::MAX)? {
-            let (key, delivery) = key::queued_of(&row_key).ok_or_else(|| missing("name in a queue row"))?;
-            let row: QueuedRow = codec::open("queue row", &bytes)?;
-            let name = delivery.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-            if rows.bytes(&key::queue_due(row.next_ms, key, delivery))?.is_none() {
-                report.findings.push(format!("queued delivery {name} is never due"));
-            }
-            if rows.bytes(&key::body(row.body))?.is_none() {
-                report.findings.push(format!("queued delivery {name} has no body"));
-            }
-            *references.entry(row.body.0).or_default() += 1;
-            report.deliveries += 1;
-        }
-        let due = rows.rows(&key::queue_due_by(u64::MAX, None), usize::MAX)?.len() as u64;
-        if due != report.deliveries {
-            let deliveries = report.deliveries;
-            report
-                .findings
-                .push(format!("{due} due rows for {deliveries} queued deliveries"));
-        }
-        report.references = references.into_iter().collect();
-        Ok(report)
     }
 }
