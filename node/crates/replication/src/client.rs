@@ -293,6 +293,8 @@ impl<C: GroupTypes> Inner<C> {
     }
 
     /// The stored record of a blob from a replica on another node, checked.
+    /// The checked record of a blob from whoever of its group has it whole. Asks round after round, since a node that is
+    /// thought dead may answer again, until every member has said that it has none.
     pub(crate) async fn fetch_blob(
         &self,
         group: GroupId,
@@ -300,26 +302,47 @@ impl<C: GroupTypes> Inner<C> {
         within: Duration,
     ) -> Result<Bytes, ReadError> {
         let deadline = Deadline::<C>::after(within);
-        let mut absent = 0;
-        let health = self.health.borrow().clone();
-        let members = self.members(group);
-        for (_, place) in members.iter().filter(|(_, place)| !health.is_bad(*place)) {
-            let blob = BlobId { group, index };
-            let frame = rpc::write_request(&RequestRow::Blob { blob }, &[]);
-            let Ok(reply) = self.call(place.node, Class::Bulk, frame, deadline.left()).await else {
-                continue;
-            };
-            match rpc::read_reply(&reply) {
-                Ok((ReplyRow::Blob { found: true }, record)) if piece::verify(&record).is_ok() => return Ok(record),
-                Ok((ReplyRow::Blob { found: false }, _)) => absent += 1,
-                _ => {}
+        let mut pauses = Pauses::new(index.0);
+        loop {
+            let members = self.members(group);
+            let mut absent = 0;
+            for (_, place) in &members {
+                match self.ask_for_blob(group, index, *place, deadline).await {
+                    Some(Some(record)) => return Ok(record),
+                    Some(None) => absent += 1,
+                    None => {}
+                }
             }
+            if absent == members.len() {
+                return Err(ReadError::NoSuchBlob(BlobId { group, index }));
+            }
+            if deadline.is_over() {
+                let reason = format!("no replica in reach has blob {index}");
+                return Err(ReadError::Unavailable { group, reason });
+            }
+            C::sleep(pauses.next().min(deadline.left())).await;
         }
-        if absent == members.len() {
-            return Err(ReadError::NoSuchBlob(BlobId { group, index }));
+    }
+
+    /// `None` when that place does not say; `Some(None)` when it has no whole copy.
+    async fn ask_for_blob(
+        &self,
+        group: GroupId,
+        index: LogIndex,
+        place: ReplicaPlace,
+        deadline: Deadline<C>,
+    ) -> Option<Option<Bytes>> {
+        if self.health.borrow().is_bad(place) {
+            return None;
         }
-        let reason = format!("no replica in reach has blob {index}");
-        Err(ReadError::Unavailable { group, reason })
+        let blob = BlobId { group, index };
+        let frame = rpc::write_request(&RequestRow::Blob { blob }, &[]);
+        let reply = self.call(place.node, Class::Bulk, frame, deadline.left()).await.ok()?;
+        match rpc::read_reply(&reply) {
+            Ok((ReplyRow::Blob { found: true }, record)) => piece::verify(&record).is_ok().then_some(Some(record)),
+            Ok((ReplyRow::Blob { found: false }, _)) => Some(None),
+            _ => None,
+        }
     }
 
     async fn read_blob_checked(&self, id: BlobId, deadline: Deadline<C>) -> Result<Bytes, ReadError> {
