@@ -12,10 +12,11 @@ use mailstore::directory::{Directory, DirectoryMachine, Found, NewNode, NewRepli
 use replication::limits::LOG_KEEP_BYTES;
 use replication::quic::{PeerTable, QuicConfig, QuicTransport};
 use replication::{
-    Incarnation, ReplicaPlace, Replicator, ReplicatorConfig, Starting, StateMachine, SystemClock, TokioTypes,
+    Incarnation, ReplicaPlace, Replicator, ReplicatorConfig, StartError, Starting, StateMachine, SystemClock,
+    TokioTypes,
 };
 use rustls::pki_types::PrivateKeyDer;
-use shelf::{ReplicaState, ReplicaStore, Shelf};
+use shelf::{ReplicaState, ReplicaStore, Shelf, ShelfError};
 use tokio::net::lookup_host;
 use tokio::time::{sleep, timeout};
 
@@ -27,6 +28,9 @@ use crate::limits::{FOUND_EVERY, PEERS_EVERY, PEERS_WITHIN};
 const CLUSTER_VERSION: u32 = 1;
 /// What the key of stateless resets is derived for.
 const RESET_KEY_CONTEXT: &str = "holdfast 2026-11 quic stateless reset";
+
+/// What is told of a shelf of which no replica may run.
+const ALL_RETIRED: &str = "none of its replicas may run: they are retired, since it had lost what it had acknowledged";
 
 /// A node's part in the groups, on the system's clock and network.
 pub(crate) type NodeReplicator = Replicator<TokioTypes>;
@@ -127,11 +131,16 @@ pub(crate) async fn start_replicas(
             node: setup.id(),
             shelf: id,
         };
-        let stores = stores(shelf).await;
-        for store in stores.with_context(|| format!("list the replicas of shelf {}", node_shelf.name))? {
+        let listed = stores(shelf).await;
+        let (stores, retired) = listed.with_context(|| format!("list the replicas of shelf {}", node_shelf.name))?;
+        if stores.is_empty() && retired > 0 {
+            tracing::error!(shelf = %node_shelf.name, "no replica of this shelf may run");
+            node_shelf.note_retired(ALL_RETIRED.to_owned());
+        }
+        for store in stores {
             match store {
                 Ok(store) => {
-                    names.push((node_shelf.name.as_str(), store.group(), store.id()));
+                    names.push((node_shelf, store.group(), store.id()));
                     let app = machine_of(store.group());
                     starting.push(Starting { store, place, app });
                 }
@@ -141,8 +150,10 @@ pub(crate) async fn start_replicas(
     }
     let outcomes = replicator.start_replicas(starting).await;
     for ((shelf, group, replica), outcome) in names.into_iter().zip(outcomes) {
-        if let Err(error) = outcome {
-            tracing::error!(shelf, %group, %replica, %error, "replica cannot run");
+        let Err(error) = outcome else { continue };
+        tracing::error!(shelf = %shelf.name, %group, %replica, %error, "replica cannot run");
+        if let StartError::Forgot { .. } = error {
+            shelf.note_retired(format!("it has lost what it had acknowledged: {error}"));
         }
     }
     Ok(())
@@ -156,13 +167,16 @@ fn machine_of(group: GroupId) -> Arc<dyn StateMachine> {
     }
 }
 
-/// Opens the replicas of a shelf that may run.
-async fn stores(shelf: &Shelf) -> Result<Vec<Result<ReplicaStore, shelf::ShelfError>>, shelf::ShelfError> {
+/// Opens the replicas of a shelf that may run, and counts those that are retired.
+async fn stores(shelf: &Shelf) -> Result<(Vec<Result<ReplicaStore, ShelfError>>, usize), ShelfError> {
     let of_call = shelf.clone();
     let listing = shelf.run_io(move || {
-        let all = of_call.replicas()?.into_iter();
-        let active = all.filter(|replica| replica.state == ReplicaState::Active);
-        Ok(active.map(|replica| of_call.replica(replica.id)).collect())
+        let all = of_call.replicas()?;
+        let (active, retired): (Vec<_>, Vec<_>) = all
+            .into_iter()
+            .partition(|replica| replica.state == ReplicaState::Active);
+        let stores = active.iter().map(|replica| of_call.replica(replica.id));
+        Ok((stores.collect(), retired.len()))
     });
     listing.await
 }

@@ -26,6 +26,8 @@ pub(crate) struct NodeShelf {
     pub(crate) id: Option<ShelfId>,
     /// Or why it was not taken into use.
     pub(crate) opened: Result<Shelf, String>,
+    /// Why nothing runs on it although it was opened.
+    retired: Mutex<Option<String>>,
     /// Free and total bytes.
     space: Mutex<Option<(u64, u64)>>,
 }
@@ -81,6 +83,7 @@ fn open_one(setup: &Setup, dir: &ShelfDir, pool: &SharedPool) -> NodeShelf {
         path: dir.path.clone(),
         id,
         opened,
+        retired: Mutex::default(),
         space: Mutex::default(),
     }
 }
@@ -92,7 +95,10 @@ impl NodeShelf {
             Err(reason) => (ShelfState::Refused, Some(reason.clone())),
             Ok(shelf) => match shelf.failure() {
                 Some(error) => (ShelfState::Failed, Some(error.to_string())),
-                None => (ShelfState::Ok, None),
+                None => match self.retired() {
+                    Some(reason) => (ShelfState::Refused, Some(reason)),
+                    None => (ShelfState::Ok, None),
+                },
             },
         };
         let space = *self.space.lock().unwrap_or_else(PoisonError::into_inner);
@@ -107,7 +113,16 @@ impl NodeShelf {
 
     /// Whether it takes part.
     pub(crate) fn is_in_use(&self) -> bool {
-        self.opened.as_ref().is_ok_and(|shelf| shelf.failure().is_none())
+        self.opened.as_ref().is_ok_and(|shelf| shelf.failure().is_none()) && self.retired().is_none()
+    }
+
+    /// Its replicas are retired: it takes no part.
+    pub(crate) fn note_retired(&self, reason: String) {
+        *self.retired.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+    }
+
+    fn retired(&self) -> Option<String> {
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn look_at_space(&self) {
