@@ -67,16 +67,28 @@ pub(crate) trait Record: Sized {
     fn from_record(record: &Bytes) -> Result<Self, RecordError>;
 }
 
+/// What most rows take at most.
+const ROW_BYTES: usize = 256;
+
 /// Writes the version byte and `row`, then `rest` as it is.
 pub(crate) fn seal<T: Encode<()>>(row: &T, rest: &[u8]) -> Bytes {
-    let mut bytes = Vec::with_capacity(64 + rest.len());
+    seal_parts(row, &[rest])
+}
+
+/// As [`seal`], with a rest in parts, which are copied once: some hold megabytes.
+pub(crate) fn seal_parts<T: Encode<()>>(row: &T, parts: &[&[u8]]) -> Bytes {
+    let rest_len: usize = parts.iter().map(|part| part.len()).sum();
+    let mut bytes = Vec::with_capacity(ROW_BYTES + rest_len);
     bytes.push(VERSION);
     // A vector takes every byte that it is given.
     minicbor::encode(row, &mut bytes).unwrap_or_else(|error| match error {
         error if error.is_message() => unreachable!("our rows always encode: {error}"),
         _ => unreachable!("a vector does not fail"),
     });
-    bytes.extend_from_slice(rest);
+    bytes.reserve_exact(rest_len);
+    for part in parts {
+        bytes.extend_from_slice(part);
+    }
     Bytes::from(bytes)
 }
 

@@ -7,13 +7,13 @@
 //! - A request to a replica names it; whoever does not run that replica refuses, so a late frame reaches nobody else.
 //! - A frame that does not read as written is refused whole.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use mail_model::{BlobId, GroupId, LogIndex, ReplicaId, ShelfId};
 use minicbor::{Decode, Encode};
 use openraft::EntryPayload;
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, VoteRequest, VoteResponse};
 
-use crate::record::{LeaderRow, LogIdRow, Record, RecordError, StoredMembershipRow, VoteRow, open, seal};
+use crate::record::{LeaderRow, LogIdRow, Record, RecordError, StoredMembershipRow, VoteRow, open, seal, seal_parts};
 use crate::seen::Seen;
 use crate::types::{CommandKind, Entry, GroupTypes, Incarnation, LogCommand, LogId, Outcome, ReplicaPlace, RequestId};
 
@@ -383,17 +383,16 @@ pub(crate) fn append_request<C: GroupTypes>(
     rpc: &AppendEntriesRequest<C>,
     synced: Option<LogId>,
 ) -> Bytes {
-    let mut rest = BytesMut::new();
-    let mut lengths = Vec::with_capacity(rpc.entries.len());
-    for entry in &rpc.entries {
-        let head = entry.to_record();
+    let heads: Vec<Bytes> = rpc.entries.iter().map(Record::to_record).collect();
+    let mut lengths = Vec::with_capacity(heads.len());
+    let mut parts: Vec<&[u8]> = Vec::with_capacity(2 * heads.len());
+    for (head, entry) in heads.iter().zip(&rpc.entries) {
         let blob = match &entry.payload {
             EntryPayload::Normal(command) => command.blob.as_deref().unwrap_or_default(),
             EntryPayload::Blank | EntryPayload::Membership(_) => &[],
         };
-        lengths.push((len_u32(&head), len_u32(blob)));
-        rest.extend_from_slice(&head);
-        rest.extend_from_slice(blob);
+        lengths.push((len_u32(head), len_u32(blob)));
+        parts.extend([head, blob]);
     }
     let row = RequestRow::Append {
         to,
@@ -403,7 +402,7 @@ pub(crate) fn append_request<C: GroupTypes>(
         lengths,
         synced: synced.as_ref().map(Into::into),
     };
-    write_request(&row, &rest)
+    seal_parts(&row, &parts)
 }
 
 /// The entries that follow an `Append` row.
@@ -460,9 +459,7 @@ pub(crate) fn propose_request(group: GroupId, command: &LogCommand) -> Bytes {
         payload_len: len_u32(&command.payload),
         blob_len: command.blob.as_deref().map(len_u32),
     };
-    let mut rest = BytesMut::from(&command.payload[..]);
-    rest.extend_from_slice(command.blob.as_deref().unwrap_or_default());
-    write_request(&row, &rest)
+    seal_parts(&row, &[&command.payload, command.blob.as_deref().unwrap_or_default()])
 }
 
 /// Payload and blob that follow a `Propose` row.
