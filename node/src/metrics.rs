@@ -12,7 +12,7 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use cluster_config::admin::ShelfState;
-use metrics::{describe_counter, describe_gauge, gauge};
+use metrics::{describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::admin::http;
@@ -54,6 +54,14 @@ impl Metrics {
         describe_gauge!("holdfast_shelf_in_use", "1 while the shelf is in use, else 0");
         describe_gauge!("holdfast_shelf_free_bytes", "free bytes of the shelf's file system");
         describe_gauge!("holdfast_shelf_bytes", "bytes of the shelf's file system");
+        describe_gauge!(
+            "holdfast_shelf_write_buffer_bytes",
+            "memory that holds what is written to the shelf and not yet in a file of its own"
+        );
+        describe_gauge!(
+            "holdfast_block_cache_bytes",
+            "memory of the cache that the shelves share"
+        );
         describe_gauge!("holdfast_replicas", "replicas that run on this node");
         describe_gauge!(
             "holdfast_replicas_leading",
@@ -67,6 +75,10 @@ impl Metrics {
         describe_gauge!(
             "holdfast_clock_in_order",
             "1 unless the clock of this node is off the other nodes' clocks or has jumped"
+        );
+        describe_histogram!(
+            "holdfast_node_silence_seconds",
+            "time between two answers of another node; a tenth of a second while all is well"
         );
         Ok(Self { handle })
     }
@@ -128,6 +140,11 @@ fn show(view: &NodeView) {
             gauge!("holdfast_shelf_bytes", "shelf" => name).set(total as f64);
         }
     }
+    for shelf in &view.shelves {
+        let bytes = shelf.write_buffer_bytes() as f64;
+        gauge!("holdfast_shelf_write_buffer_bytes", "shelf" => shelf.name.clone()).set(bytes);
+    }
+    gauge!("holdfast_block_cache_bytes").set(view.pool.cache_used_bytes() as f64);
     let replicas = &report.replicas;
     let behind = replicas
         .iter()

@@ -27,6 +27,7 @@ use mailstore::front::{DeliveryCloser, Sweeper};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use replication::GroupClient;
 use replication::quic::QuicTransport;
+use shelf::SharedPool;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -41,7 +42,9 @@ pub(crate) use self::view::NodeView;
 use crate::admin::AdminApi;
 use crate::auth::{Access, Authenticator};
 use crate::delivery_log::DeliveryLog;
-use crate::limits::{DESCRIPTORS_WANTED, GROUPS_END_WITHIN, SESSIONS_END_WITHIN, STOP_WITHIN, TRANSPORT_END_WITHIN};
+use crate::limits::{
+    BLOCK_CACHE_BYTES, DESCRIPTORS_WANTED, GROUPS_END_WITHIN, SESSIONS_END_WITHIN, STOP_WITHIN, TRANSPORT_END_WITHIN,
+};
 use crate::listener::{Listeners, MailTls};
 use crate::metrics::Metrics;
 use crate::queue;
@@ -74,8 +77,9 @@ pub async fn run(file: &Path, name: &str) -> anyhow::Result<()> {
     let mail_tls = MailTls::new(tls::service_config(&setup.config.service_certificate(&setup.node))?);
     let admin_tls = tls::admin_server_config(&setup.credentials)?;
 
-    let for_opening = setup.clone();
-    let shelves = spawn_blocking(move || shelves::open_all(&for_opening)).await??;
+    let pool = SharedPool::new(setup.node.shelves.len(), BLOCK_CACHE_BYTES)?;
+    let for_opening = (setup.clone(), pool.clone());
+    let shelves = spawn_blocking(move || shelves::open_all(&for_opening.0, &for_opening.1)).await??;
     shelves::watch(&shelves).context("watch the shelves")?;
     let replicator = groups::replicator(&setup);
     // Before its replicas run, a node asks the others what they saw from them.
@@ -92,6 +96,7 @@ pub async fn run(file: &Path, name: &str) -> anyhow::Result<()> {
         started: Instant::now(),
         names: setup.names.clone(),
         shelves: shelves.clone(),
+        pool,
         replicator: replicator.clone(),
         stopping,
     });

@@ -16,7 +16,7 @@ use mail_model::ShelfId;
 use shelf::{ErrorClass, Opened, SharedPool, Shelf, ShelfConfig};
 
 use super::setup::Setup;
-use crate::limits::{BLOCK_CACHE_BYTES, SHELF_END_WITHIN, SLOW_AFTER, SPACE_EVERY, STALLED_AFTER, WATCH_EVERY};
+use crate::limits::{SHELF_END_WITHIN, SLOW_AFTER, SPACE_EVERY, STALLED_AFTER, WATCH_EVERY};
 
 /// One shelf of this node, in use or not.
 pub(crate) struct NodeShelf {
@@ -47,13 +47,13 @@ pub(crate) fn shelf_config(setup: &Setup, dir: &ShelfDir, epoch: u64) -> ShelfCo
 }
 
 /// Opens all shelves at once. Blocks for as long as the slowest takes to replay its log.
-pub(crate) fn open_all(setup: &Setup) -> anyhow::Result<Vec<Arc<NodeShelf>>> {
-    let pool = SharedPool::new(setup.node.shelves.len(), BLOCK_CACHE_BYTES)?;
+pub(crate) fn open_all(setup: &Setup, pool: &SharedPool) -> anyhow::Result<Vec<Arc<NodeShelf>>> {
     let opened: Vec<Arc<NodeShelf>> = thread::scope(|scope| {
-        let openings = setup.node.shelves.iter().map(|dir| {
-            let pool = pool.clone();
-            scope.spawn(move || Arc::new(open_one(setup, dir, &pool)))
-        });
+        let openings = setup
+            .node
+            .shelves
+            .iter()
+            .map(|dir| scope.spawn(move || Arc::new(open_one(setup, dir, pool))));
         let openings: Vec<_> = openings.collect();
         openings.into_iter().filter_map(|opening| opening.join().ok()).collect()
     });
@@ -123,6 +123,11 @@ impl NodeShelf {
 
     fn retired(&self) -> Option<String> {
         self.retired.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Memory, in bytes, that holds what is written to it and not yet in a file of its own.
+    pub(crate) fn write_buffer_bytes(&self) -> u64 {
+        self.opened.as_ref().map_or(0, Shelf::write_buffer_bytes)
     }
 
     fn look_at_space(&self) {

@@ -6,6 +6,7 @@ use std::time::Instant;
 use cluster_config::admin::{MemberRow, NodeReport, ReplicaRow};
 use mail_model::ClusterId;
 use replication::{ClockStatus, ReplicaStatus};
+use shelf::SharedPool;
 use tokio::sync::watch;
 
 use super::groups::NodeReplicator;
@@ -19,6 +20,8 @@ pub(crate) struct NodeView {
     pub(crate) started: Instant,
     pub(crate) names: Arc<Names>,
     pub(crate) shelves: Vec<Arc<NodeShelf>>,
+    /// What those share.
+    pub(crate) pool: SharedPool,
     pub(crate) replicator: NodeReplicator,
     pub(crate) stopping: watch::Receiver<bool>,
 }

@@ -96,12 +96,20 @@ impl<C: GroupTypes> Replicator<C> {
 async fn watch_peer<C: GroupTypes>(inner: Weak<Inner<C>>, node: NodeId) {
     let dead_after = Duration::from_millis(DEAD_AFTER_MS);
     let mut heard = C::now();
+    // What passes before the first answer is a start, not a silence.
+    let mut silences: Option<metrics::Histogram> = None;
     loop {
         let Some(inner) = inner.upgrade() else { return };
         let bad_shelves = inner.health.borrow().own_bad_shelves.iter().copied().collect();
         let frame = rpc::write_request(&RequestRow::Liveness { bad_shelves }, &[]);
         let sent_ms = inner.mono_ms();
         if let Ok(reply) = inner.call(node, Class::Vote, frame, dead_after).await {
+            match &silences {
+                Some(silences) => silences.record(heard.elapsed().as_secs_f64()),
+                None => {
+                    silences = Some(metrics::histogram!("holdfast_node_silence_seconds", "node" => node.to_string()))
+                }
+            }
             heard = C::now();
             inner.compare_clocks(node, sent_ms, &reply);
         }

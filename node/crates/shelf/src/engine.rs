@@ -235,6 +235,12 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// When the engine is closed.
     fn snapshot(&self) -> Result<Arc<dyn EngineSnapshot>, ShelfError>;
+
+    /// Memory, in bytes, that holds what is written and not yet in a file of its own. Never waits. 0 for an engine that has
+    /// no files.
+    fn write_buffer_bytes(&self) -> u64 {
+        0
+    }
 }
 
 /// All columns as they were at one instant. Holding it keeps old data on disk; it holds the engine open.

@@ -52,17 +52,24 @@ impl SharedPool {
             cache: Cache::new_lru_cache(cache_bytes),
         })
     }
+
+    /// Memory, in bytes, that the block cache has.
+    #[must_use]
+    pub fn cache_used_bytes(&self) -> u64 {
+        self.cache.get_usage() as u64
+    }
 }
 
 /// [`Engine`] over one RocksDB.
 pub struct RocksEngine {
     label: ShelfLabel,
     db: Arc<Db>,
+    memtables: WriteBufferManager,
 }
 
 /// Makes an empty database in a directory that has none.
 pub(crate) fn create(label: &ShelfLabel, dir: &Path, pool: &SharedPool) -> Result<(), ShelfError> {
-    let mut options = database_options(label, pool)?;
+    let mut options = database_options(label, pool, &memtables())?;
     options.create_if_missing(true);
     options.create_missing_column_families(true);
     options.set_error_if_exists(true);
@@ -78,12 +85,14 @@ impl RocksEngine {
     /// # Errors
     /// When it is not there, in use, damaged, or cannot be reached.
     pub fn open(label: &ShelfLabel, dir: &Path, pool: &SharedPool) -> Result<Self, ShelfError> {
-        let options = database_options(label, pool)?;
+        let memtables = memtables();
+        let options = database_options(label, pool, &memtables)?;
         let db = Db::open_cf_descriptors(&options, dir, columns(pool));
         let db = db.map_err(|error| ShelfError::rocks(label, "open database", &error))?;
         Ok(Self {
             label: label.clone(),
             db: Arc::new(db),
+            memtables,
         })
     }
 
@@ -95,7 +104,16 @@ impl RocksEngine {
 /// Options that the bindings have no setter for are given as text.
 const TEXT_OPTIONS: &str = "max_bgerror_resume_count=0;file_checksum_gen_factory=FileChecksumGenCrc32cFactory";
 
-fn database_options(label: &ShelfLabel, pool: &SharedPool) -> Result<Options, ShelfError> {
+/// The budget of one database's memtables.
+fn memtables() -> WriteBufferManager {
+    WriteBufferManager::new_write_buffer_manager(MEMTABLE_BYTES_MAX, false)
+}
+
+fn database_options(
+    label: &ShelfLabel,
+    pool: &SharedPool,
+    memtables: &WriteBufferManager,
+) -> Result<Options, ShelfError> {
     let options = Options::default().get_options_from_string(TEXT_OPTIONS);
     let mut options = options.map_err(|error| ShelfError::rocks(label, "set options", &error))?;
     options.set_env(&pool.env);
@@ -105,8 +123,7 @@ fn database_options(label: &ShelfLabel, pool: &SharedPool) -> Result<Options, Sh
     options.set_recycle_log_file_num(0);
     options.set_track_and_verify_wals_in_manifest(true);
     options.set_max_total_wal_size(WAL_BYTES_MAX);
-    let budget = WriteBufferManager::new_write_buffer_manager(MEMTABLE_BYTES_MAX, false);
-    options.set_write_buffer_manager(&budget);
+    options.set_write_buffer_manager(memtables);
     options.set_max_background_jobs(BACKGROUND_JOBS);
     options.set_max_open_files(OPEN_FILES_MAX);
     options.set_skip_stats_update_on_db_open(true);
@@ -193,6 +210,10 @@ impl Engine for RocksEngine {
     fn snapshot(&self) -> Result<Arc<dyn EngineSnapshot>, ShelfError> {
         Ok(Arc::new(RocksSnapshot::take(self.label.clone(), self.db.clone())))
     }
+
+    fn write_buffer_bytes(&self) -> u64 {
+        self.memtables.get_usage() as u64
+    }
 }
 
 #[cfg(test)]
@@ -246,6 +267,20 @@ mod tests {
             assert!(blob.lines().any(|line| line.trim() == wanted), "{wanted} not in {blob}");
         }
         drop(engine);
+    }
+
+    #[test]
+    fn what_is_written_shows_in_the_write_buffers() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let label = ShelfLabel::new("s", 1);
+        let pool = SharedPool::new(1, 1 << 20).expect("pool");
+        create(&label, dir.path(), &pool).expect("created");
+        let engine = RocksEngine::open(&label, dir.path(), &pool).expect("opens");
+        let before = engine.write_buffer_bytes();
+        let mut batch = Batch::new();
+        batch.put(Column::Blob, *b"key", vec![0; 4 << 20]);
+        engine.write(&batch).expect("written");
+        assert!(engine.write_buffer_bytes() >= before + (4 << 20));
     }
 
     #[test]

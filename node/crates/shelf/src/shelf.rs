@@ -180,6 +180,12 @@ impl Shelf {
         self.core().queued_bytes()
     }
 
+    /// Memory, in bytes, that holds what is written and not yet in a file of its own. Never waits.
+    #[must_use]
+    pub fn write_buffer_bytes(&self) -> u64 {
+        self.core().engine().map_or(0, |engine| engine.write_buffer_bytes())
+    }
+
     /// The call into the engine that has been running for the longest time (DESIGN D11).
     #[must_use]
     pub fn oldest_in_flight(&self) -> Option<InFlight> {

@@ -145,6 +145,10 @@ impl Engine for WatchedEngine {
             _engine: engine,
         }))
     }
+
+    fn write_buffer_bytes(&self) -> u64 {
+        self.engine.write_buffer_bytes()
+    }
 }
 
 struct WatchedSnapshot {
