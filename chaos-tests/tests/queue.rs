@@ -53,6 +53,25 @@ fn count(cluster: &Cluster, node: u16, account: usize) -> usize {
     count
 }
 
+/// What `holdfast queue` lists.
+fn waiting(cluster: &Cluster) -> Vec<Value> {
+    let listed = cluster.tool(&["queue", "--json"]);
+    assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    serde_json::from_slice(&listed.stdout).expect("JSON")
+}
+
+/// The same, once the nodes that list have heard of what was done just now.
+fn waiting_at_last(cluster: &Cluster) -> Vec<Value> {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let waiting = waiting(cluster);
+        if waiting.is_empty() || Instant::now() > deadline {
+            return waiting;
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
 #[test]
 fn m13_who_is_out_of_reach_gets_the_message_later_and_once() {
     let mut cluster = Cluster::start(SHAPE);
@@ -83,6 +102,15 @@ fn m13_who_is_out_of_reach_gets_the_message_later_and_once() {
         assert!(taken.contains("queued as "), "{taken}");
     }
     session.quit().expect("an orderly end");
+    let waiting = waiting(&cluster);
+    assert!(
+        !waiting.is_empty() && waiting.len() < messages.len() * everybody.len(),
+        "{waiting:#?}"
+    );
+    assert!(
+        waiting.iter().all(|row| row["sender"] == "sender@example.org"),
+        "{waiting:#?}"
+    );
 
     // The whole cluster falls and rises: what was taken is there.
     let all: Vec<_> = cluster.nodes().collect();
@@ -108,6 +136,7 @@ fn m13_who_is_out_of_reach_gets_the_message_later_and_once() {
     for account in 1..=everybody.len() {
         assert_eq!(count(&cluster, down[0], account), messages.len(), "user{account}");
     }
+    assert_eq!(waiting_at_last(&cluster), Vec::<Value>::new());
     let check = cluster.tool(&["check"]);
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
     let trace = cluster.tool(&["trace", "sender@example.org"]);

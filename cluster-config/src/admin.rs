@@ -417,6 +417,38 @@ pub struct GroupCheckRow {
     pub findings: Vec<String>,
 }
 
+/// What waits in the queue of a mail group, for recipients in other groups; the soonest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListQueue {
+    /// Which group.
+    pub group: u32,
+}
+call!(ListQueue, "queue/list", Page<QueueRow>);
+
+/// A delivery that waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueRow {
+    /// The transaction, as its 250 reply named it.
+    pub id: String,
+    /// The reverse path, empty for `<>`.
+    pub sender: String,
+    /// The forward path.
+    pub recipient: String,
+    /// The Message-ID, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
+    /// The group that holds it meanwhile.
+    pub group: u32,
+    /// The group where the recipient's account is.
+    pub target: u32,
+    /// When it was queued, in milliseconds since 1970.
+    pub queued_ms: u64,
+    /// How often it could not be delivered.
+    pub attempts: u32,
+    /// When it is tried again, in milliseconds since 1970.
+    pub next_ms: u64,
+}
+
 /// Searches the delivery log of the node that is asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trace {
@@ -498,6 +530,7 @@ mod tests {
             CheckAccount::PATH,
             CheckGroup::PATH,
             GetAuthority::PATH,
+            ListQueue::PATH,
             Trace::PATH,
         ];
         let distinct: std::collections::BTreeSet<_> = paths.iter().collect();

@@ -100,7 +100,7 @@ async fn check(client: &AdminClient, one: Option<&str>) -> anyhow::Result<Checke
 }
 
 /// The mail groups of which some node that answers has a replica.
-async fn mail_groups(client: &AdminClient) -> anyhow::Result<BTreeSet<u32>> {
+pub(super) async fn mail_groups(client: &AdminClient) -> anyhow::Result<BTreeSet<u32>> {
     let answers = client.everywhere(&GetNode {}, STATUS_WITHIN).await;
     let reports = answers.into_iter().filter_map(|(_, answer)| answer.ok());
     let groups: BTreeSet<u32> = reports

@@ -8,6 +8,7 @@ mod config;
 mod demo;
 pub(crate) mod domain;
 mod init;
+mod queue;
 pub(crate) mod status;
 mod trace;
 
@@ -62,6 +63,7 @@ enum Command {
     #[command(subcommand)]
     Ca(ca::Ca),
     Check(check::Check),
+    Queue(queue::Queue),
     Trace(trace::Trace),
 }
 
@@ -98,6 +100,7 @@ pub fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Alias(alias) => alias::run(global, alias),
         Command::Ca(ca) => ca::run(global, ca),
         Command::Check(check) => check::run(global, check),
+        Command::Queue(queue) => queue::run(global, queue),
         Command::Trace(trace) => trace::run(global, trace),
     }
 }

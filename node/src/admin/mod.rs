@@ -15,6 +15,7 @@ mod check;
 mod domains;
 mod failure;
 pub(crate) mod http;
+mod queue;
 mod trace;
 
 use std::future::Future;
@@ -65,7 +66,7 @@ impl AdminApi {
         let router = on(on(on(router, domains::list), domains::add), domains::remove);
         let router = on(on(on(router, aliases::list), aliases::add), aliases::remove);
         let router = on(on(on(router, aliases::set_catch_all), trace::trace), check::check);
-        let router = on(router, check::check_group);
+        let router = on(on(router, check::check_group), queue::list);
         let router = router
             .layer(DefaultBodyLimit::max(CALL_BYTES_MAX))
             .with_state(Node { services, view });
