@@ -162,7 +162,18 @@ impl Mailstore {
         after: Option<&QueuedDelivery>,
     ) -> Result<Vec<QueuedDelivery>, StoreError> {
         let after = after.map(|last| (last.row.next_ms, last.name));
-        let (page, _) = self.ask(group, Token::default(), GetQueue { by_ms, after }).await?;
+        self.queued_since(group, Token::default(), GetQueue { by_ms, after })
+            .await
+    }
+
+    /// A page that shows everything up to `at_least`.
+    pub(super) async fn queued_since(
+        &self,
+        group: GroupId,
+        at_least: Token,
+        query: GetQueue,
+    ) -> Result<Vec<QueuedDelivery>, StoreError> {
+        let (page, _) = self.ask(group, at_least, query).await?;
         let deliveries = page.deliveries.into_iter();
         Ok(deliveries.map(|(name, row)| QueuedDelivery { name, row }).collect())
     }
@@ -203,28 +214,28 @@ impl Mailstore {
         &self,
         source: GroupId,
         deliveries: &[(&QueuedDelivery, GroupId)],
-    ) -> Result<(), StoreError> {
+    ) -> Result<Token, StoreError> {
         let retry = |(delivery, group): &(&QueuedDelivery, GroupId)| Retry {
             name: delivery.name,
             attempts: delivery.row.attempts,
             group: *group,
         };
         if deliveries.is_empty() {
-            return Ok(());
+            return Ok(Token::default());
         }
         let retries = deliveries.iter().map(retry).collect();
-        self.run(source, RetryQueued { retries }, None, COMMAND_WITHIN).await?;
-        Ok(())
+        let (_, token) = self.run(source, RetryQueued { retries }, None, COMMAND_WITHIN).await?;
+        Ok(token)
     }
 
     /// Takes deliveries out of the queue.
-    pub(super) async fn complete(&self, source: GroupId, deliveries: &[&QueuedDelivery]) -> Result<(), StoreError> {
+    pub(super) async fn complete(&self, source: GroupId, deliveries: &[&QueuedDelivery]) -> Result<Token, StoreError> {
         if deliveries.is_empty() {
-            return Ok(());
+            return Ok(Token::default());
         }
         let done = deliveries.iter().map(|delivery| delivery.name).collect();
-        self.run(source, CompleteQueued { done }, None, COMMAND_WITHIN).await?;
-        Ok(())
+        let (_, token) = self.run(source, CompleteQueued { done }, None, COMMAND_WITHIN).await?;
+        Ok(token)
     }
 }
 

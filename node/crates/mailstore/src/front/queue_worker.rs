@@ -20,7 +20,7 @@ use crate::limits::{
     NOTICE_HEADER_BYTES, QUEUE_COUNT_TURNS, QUEUE_EVERY, QUEUE_PAGES_PER_TURN, QUEUED_MS, QUEUES_AT_ONCE,
     RECIPIENTS_PER_COMMAND,
 };
-use crate::query::CountQueue;
+use crate::query::{CountQueue, GetQueue};
 use crate::record::QueuedRow;
 use crate::rejection::Rejection;
 
@@ -133,8 +133,10 @@ impl QueueWorker {
     async fn work_off(&self, source: GroupId, now_ms: u64) -> Result<(), StoreError> {
         // A group out of reach is waited for once in a turn.
         let mut out_of_reach = BTreeSet::new();
+        let mut seen = Token::default();
         for _ in 0..QUEUE_PAGES_PER_TURN {
-            let page = self.store.queued(source, now_ms, None).await?;
+            let (by_ms, after) = (now_ms, None);
+            let page = self.store.queued_since(source, seen, GetQueue { by_ms, after }).await?;
             if page.is_empty() {
                 break;
             }
@@ -143,12 +145,12 @@ impl QueueWorker {
                 self.batch(source, key, &batch, now_ms, &mut out_of_reach, &mut worked)
                     .await;
             }
-            self.store.put_off(source, &worked.put_off).await?;
+            let put_off = self.store.put_off(source, &worked.put_off).await?;
             for (delivery, how) in &worked.done {
                 self.host.settled(delivery, *how);
             }
             let done: Vec<_> = worked.done.iter().map(|(delivery, _)| *delivery).collect();
-            self.store.complete(source, &done).await?;
+            seen = self.store.complete(source, &done).await?.max(put_off);
         }
         Ok(())
     }
