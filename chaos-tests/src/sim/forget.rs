@@ -15,7 +15,7 @@ use shelf::{Crash, MemDisk, MemFaults, ReplicaState, Shelf};
 
 use super::nemesis;
 use super::oracle::Violation;
-use super::world::{Machine, World};
+use super::world::{CLOSED_WITHIN, Machine, World};
 
 /// After so long without faults, what was synced is acknowledged, and whom it was acknowledged to knows.
 const KNOWN: Duration = Duration::from_secs(1);
@@ -95,6 +95,6 @@ fn read_disk(disk: &MemDisk) -> Result<BTreeMap<ReplicaId, u64>, Violation> {
             found.insert(replica.id, last.max(purged));
         }
     }
-    let _closed = shelf.close(Duration::ZERO);
+    let _closed = shelf.close(CLOSED_WITHIN);
     Ok(found)
 }

@@ -120,6 +120,10 @@ pub fn right_time_ms() -> i64 {
     START_MS + i64::try_from(simulation::elapsed().as_millis()).unwrap_or(i64::MAX)
 }
 
+/// Real time for a shelf to let go of its disk. That is done by a thread, and a run that went on meanwhile would be another
+/// one each time.
+pub(super) const CLOSED_WITHIN: Duration = Duration::from_secs(60);
+
 /// Everything of a run.
 pub struct World {
     /// The machines.
@@ -210,7 +214,7 @@ impl World {
                             .map_err(Violation::from_shelf)?;
                     }
                 }
-                let _closed = shelf.close(Duration::ZERO);
+                let _closed = shelf.close(CLOSED_WITHIN);
             }
         }
         for machine in &self.machines {

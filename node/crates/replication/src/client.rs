@@ -78,13 +78,11 @@ impl<C: GroupTypes> Inner<C> {
         let Some(node) = self.likely_leader(group, number) else {
             return Attempt::NotTaken("none of its replicas is in order".to_owned());
         };
-        let mut health = self.health.subscribe();
         let call = self.call(node, class, frame, within.min(Duration::from_millis(ATTEMPT_MS)));
         let answer = tokio::select! {
             biased;
             answer = call => answer,
-            // The sender lives in `self`.
-            _ = health.wait_for(|health| health.dead.contains(&node)) => {
+            () = self.health.wait_for(|health| health.dead.contains(&node)) => {
                 Err(TransportError::NoReply(node, "the node died".to_owned()))
             }
         };

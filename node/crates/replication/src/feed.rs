@@ -4,7 +4,7 @@
 //! - Events reach a subscriber in the order of the log. One that does not keep up loses events and is told so.
 //! - Delivering never waits.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -24,7 +24,7 @@ struct Subscriber {
 /// Who follows what in one group.
 #[derive(Default)]
 pub(crate) struct FeedHub {
-    topics: Mutex<HashMap<u64, Vec<Subscriber>>>,
+    topics: Mutex<BTreeMap<u64, Vec<Subscriber>>>,
 }
 
 impl FeedHub {

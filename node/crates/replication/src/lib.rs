@@ -37,6 +37,7 @@ mod snapshot;
 mod start;
 mod transport;
 mod types;
+mod watched;
 
 pub use api::{
     Applied, AppliedAt, BoxFuture, Command, Feed, FeedEvent, GroupClient, ProposeError, QueryReply, ReadError,

@@ -114,7 +114,7 @@ async fn watch_peer<C: GroupTypes>(inner: Weak<Inner<C>>, node: NodeId) {
             inner.compare_clocks(node, sent_ms, &reply);
         }
         let is_dead = heard.elapsed() >= dead_after;
-        if inner.health.send_if_modified(|health| health.set_dead(node, is_dead)) {
+        if inner.health.modify(|health| health.set_dead(node, is_dead)) {
             if is_dead {
                 tracing::warn!(%node, "node does not answer");
             } else {

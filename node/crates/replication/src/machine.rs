@@ -25,7 +25,7 @@ use mail_model::LogIndex;
 use openraft::storage::{EntryResponder, RaftSnapshotBuilder, RaftStateMachine, Snapshot, SnapshotMeta};
 use openraft::{EntryPayload, OptionalSend};
 use shelf::{KeyRange, ReplicaStore, ShelfError, Staging, StateEvent, StateTxn, StateView};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::api::{AppliedAt, StateMachine, Token};
 use crate::feed::FeedHub;
@@ -37,6 +37,7 @@ use crate::seen::Held;
 use crate::types::{
     CommandKind, Entry, GroupTypes, LeaderId, LogCommand, LogId, Outcome, ReplicaPlace, StoredMembership, Vote,
 };
+use crate::watched::Watched;
 
 const APPLIED: &[u8] = &[0xFF, 0x00];
 const MEMBERSHIP: &[u8] = &[0xFF, 0x01];
@@ -60,7 +61,7 @@ pub(crate) enum GroupSnapshot {
 pub(crate) struct Machine {
     store: ReplicaStore,
     app: Arc<dyn StateMachine>,
-    applied: Arc<watch::Sender<Token>>,
+    applied: Arc<Watched<Token>>,
     feeds: Arc<FeedHub>,
     /// Whether openraft was given a snapshot or gave one.
     has_snapshot: Arc<AtomicBool>,
@@ -82,7 +83,7 @@ impl Machine {
         Ok(Self {
             store,
             app,
-            applied: Arc::new(watch::Sender::new(token)),
+            applied: Arc::new(Watched::new(token)),
             feeds,
             has_snapshot: Arc::default(),
         })
@@ -119,8 +120,8 @@ impl Machine {
 
     /// How far this replica has applied.
     #[must_use]
-    pub(crate) fn applied(&self) -> watch::Receiver<Token> {
-        self.applied.subscribe()
+    pub(crate) fn applied(&self) -> &Watched<Token> {
+        &self.applied
     }
 
     /// Applies entries that follow what was applied before. Blocks on the disk.
@@ -220,7 +221,7 @@ impl Machine {
 
     /// Shows the world what is written now.
     fn publish(&self, last: LogIndex, events: Vec<StateEvent>) {
-        self.applied.send_replace(Token(last.0));
+        self.applied.replace(Token(last.0));
         self.feeds.deliver(events);
     }
 
@@ -376,7 +377,7 @@ impl<C: GroupTypes> RaftStateMachine<C> for Machine {
         staging.install(LogIndex(last.index), Box::new(move |outcome| drop(done.send(outcome))));
         installed.await.map_err(io::Error::other)?.map_err(io_error)?;
         self.has_snapshot.store(true, Ordering::Relaxed);
-        self.applied.send_replace(Token(last.index));
+        self.applied.replace(Token(last.index));
         self.feeds.lag();
         Ok(())
     }

@@ -15,7 +15,6 @@ use mail_model::{GroupId, LogIndex, NodeId, ReplicaId};
 use openraft::raft::{AppendEntriesRequest, VoteRequest};
 use openraft::type_config::TypeConfigExt;
 use shelf::{ShelfError, piece};
-use tokio::sync::watch;
 
 use crate::api::{BoxFuture, FeedEvent, Token};
 use crate::clock::{Clock, ClockJudge};
@@ -29,6 +28,7 @@ use crate::rpc::{self, ReplyRow, RequestRow};
 use crate::seen::SeenTable;
 use crate::transport::{Class, Handler, Transport, TransportError};
 use crate::types::{GroupTypes, Incarnation, InstantOf, LogCommand, ReplicaPlace, Vote};
+use crate::watched::Watched;
 
 /// A group as it was founded; its stored membership counts wherever there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub(crate) struct Inner<C: GroupTypes> {
     pub(crate) groups: BTreeMap<GroupId, GroupPlan>,
     pub(crate) lanes: FrontLanes,
     pub(crate) hints: Mutex<HashMap<GroupId, ReplicaPlace>>,
-    pub(crate) health: watch::Sender<Health>,
+    pub(crate) health: Watched<Health>,
     pub(crate) reads: ReadIndexes,
     pub(crate) seen: Arc<SeenTable>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -91,7 +91,7 @@ impl<C: GroupTypes> Replicator<C> {
             groups: config.groups.into_iter().map(|plan| (plan.group, plan)).collect(),
             lanes: FrontLanes::new(config.node, config.incarnation),
             hints: Mutex::default(),
-            health: watch::Sender::new(Health::default()),
+            health: Watched::default(),
             reads: ReadIndexes::default(),
             seen: Arc::default(),
             clock: config.clock,
@@ -214,8 +214,7 @@ impl<C: GroupTypes> Inner<C> {
         let Some(replica) = lost else { return };
         tracing::error!(group = %replica.group(), replica = %id, %error, "replica stopped: its shelf has failed");
         let shelf = replica.place().shelf;
-        self.health
-            .send_if_modified(|health| health.own_bad_shelves.insert(shelf));
+        self.health.modify(|health| health.own_bad_shelves.insert(shelf));
         replica.stop().await;
     }
 
@@ -335,7 +334,7 @@ impl<C: GroupTypes> Inner<C> {
                 within_ms,
             } => self.follow_here(group, topic, within_ms).await,
             RequestRow::Liveness { bad_shelves } => {
-                self.health.send_if_modified(|health| health.heard(from, bad_shelves));
+                self.health.modify(|health| health.heard(from, bad_shelves));
                 let clock_ms = self.timeline_ms();
                 rpc::write_reply(&ReplyRow::Alive { clock_ms }, &[])
             }

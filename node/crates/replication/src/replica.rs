@@ -18,7 +18,6 @@ use openraft::raft::{AppendEntriesRequest, Raft, TransferLeaderRequest, VoteRequ
 use openraft::type_config::TypeConfigExt;
 use openraft::{Config, RaftMetrics, ReadPolicy, ServerState, SnapshotPolicy};
 use shelf::ReplicaStore;
-use tokio::sync::watch;
 
 use crate::api::{StateMachine, Token};
 use crate::feed::FeedHub;
@@ -325,12 +324,12 @@ impl<C: GroupTypes> Replica<C> {
 
     /// Waits until this replica has applied `at_least`. Returns whether it has.
     pub(crate) async fn wait_applied(&self, at_least: Token, within: Duration) -> bool {
-        let mut applied: watch::Receiver<Token> = self.machine.applied();
-        if *applied.borrow_and_update() >= at_least {
+        let applied = self.machine.applied();
+        if *applied.borrow() >= at_least {
             return true;
         }
-        let reached = async { applied.wait_for(|applied| *applied >= at_least).await.is_ok() };
-        C::timeout(within, reached).await.unwrap_or(false)
+        let reached = applied.wait_for(|applied| *applied >= at_least);
+        C::timeout(within, reached).await.is_ok()
     }
 
     /// Bytes that the log has grown by since it was purged last, or since the start.
