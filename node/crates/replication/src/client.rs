@@ -290,7 +290,6 @@ impl<C: GroupTypes> Inner<C> {
         None
     }
 
-    /// The stored record of a blob from a replica on another node, checked.
     /// The checked record of a blob from whoever of its group has it whole. Asks round after round, since a node that is
     /// thought dead may answer again, until every member has said that it has none.
     pub(crate) async fn fetch_blob(
