@@ -7,7 +7,7 @@
 //! - A group that cannot take a piece fails for itself; the others go on.
 
 use bytes::Bytes;
-use mail_model::GroupId;
+use mail_model::{GroupId, LogIndex};
 use replication::piece::{self, EncodedPiece, PieceCutter, PieceError, PieceSummary};
 use tokio::task::JoinSet;
 
@@ -252,6 +252,18 @@ impl Body {
                     "the message was not uploaded to group {group}"
                 ))),
             },
+        }
+    }
+
+    /// The same, where an earlier command of the group has stored the body.
+    pub(super) fn source_or(
+        &self,
+        stored: Option<LogIndex>,
+        group: GroupId,
+    ) -> Result<(BodySource, Option<Bytes>), StoreError> {
+        match stored {
+            Some(body) => Ok((BodySource::Stored { body }, None)),
+            None => self.source(group),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Delivery of one message to accounts in any number of groups (DESIGN M13): each recipient has its own answer, and those
 //! whose groups are out of reach may be queued in another one. `docs/delivery-states.md` has the states.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -11,7 +11,6 @@ use super::{Body, Mailstore, OpenDeliveries, StoreError};
 use crate::command::{ClosedDelivery, Deliver, DeliverTo, Delivered, Outcome, Reach, Spanning};
 use crate::id::{DeliveryId, DeliveryKey, IdSeed};
 use crate::limits::{COMMAND_WITHIN, DIRECT_WITHIN, RECIPIENTS_PER_COMMAND};
-use crate::state::BodySource;
 
 /// One recipient, as the directory resolved it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,8 +99,9 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The key for one recipient. Every part stands behind its length, so that no two origins run together.
-    pub(super) fn key(&self, body: &Body, account: AccountId) -> DeliveryKey {
+    /// Everything that the keys of all recipients have in common. Every part stands behind its length, so that no two
+    /// origins run together.
+    fn hasher(&self, body: &Body) -> blake3::Hasher {
         let mut recipients: Vec<_> = self.recipients.iter().map(String::as_str).collect();
         recipients.sort_unstable();
         let mut hasher = blake3::Hasher::new();
@@ -113,11 +113,17 @@ impl Origin {
                 .update(&(part.len() as u64).to_be_bytes())
                 .update(part.as_bytes());
         }
-        hasher.update(&body.facts.root).update(&account.0.to_be_bytes());
-        let mut key = [0; 16];
-        hasher.finalize_xof().fill(&mut key);
-        DeliveryKey(key)
+        hasher.update(&body.facts.root);
+        hasher
     }
+}
+
+/// What a message from an origin looks like to one recipient.
+fn key_of(origin: &blake3::Hasher, account: AccountId) -> DeliveryKey {
+    let mut key = [0; 16];
+    let mut hasher = origin.clone();
+    hasher.update(&account.0.to_be_bytes()).finalize_xof().fill(&mut key);
+    DeliveryKey(key)
 }
 
 /// What became of a transaction.
@@ -128,10 +134,22 @@ pub struct Deliveries {
     pub open: OpenDeliveries,
 }
 
+/// A recipient with the key of the delivery, if there can be a repetition.
+pub(super) struct Keyed<'r> {
+    pub(super) to: &'r DeliverRecipient,
+    pub(super) key: Option<DeliveryKey>,
+}
+
+impl Keyed<'_> {
+    pub(super) fn name(&self) -> Option<(AccountId, DeliveryKey)> {
+        Some((self.to.account, self.key?))
+    }
+}
+
 /// What the direct attempt at one group came to.
-pub(super) struct Attempt<'r> {
+pub(super) struct GroupAttempt<'r> {
     pub(super) group: GroupId,
-    pub(super) recipients: Vec<&'r DeliverRecipient>,
+    pub(super) recipients: Vec<Keyed<'r>>,
     /// One per recipient.
     pub(super) answers: Vec<Result<Accepted, StoreError>>,
     /// The stored body, if anybody got the message.
@@ -146,13 +164,7 @@ impl Mailstore {
     /// Delivers into the INBOXes of the recipients and answers for each, in their order. An account that is named twice
     /// gets the message once and both names get its answer.
     pub async fn deliver(&self, body: Body, delivery: &Delivery, recipients: &[DeliverRecipient]) -> Deliveries {
-        let mut groups: BTreeMap<GroupId, Vec<&DeliverRecipient>> = BTreeMap::new();
-        for recipient in recipients {
-            let of_group = groups.entry(recipient.group).or_default();
-            if of_group.iter().all(|known| known.account != recipient.account) {
-                of_group.push(recipient);
-            }
-        }
+        let groups = by_group(&body, delivery, recipients);
         let queue = delivery
             .origin
             .as_ref()
@@ -163,19 +175,17 @@ impl Mailstore {
             .map(|(group, of_group)| self.attempt(&body, delivery, group, of_group, spanning));
         let mut attempts = join_all(attempts).await;
         if let Some(origin) = queue {
-            self.queue_rest(&body, delivery, origin, &mut attempts).await;
+            self.queue_rest(&body, delivery, &origin.sender, &mut attempts).await;
         }
-        let open = self.open_deliveries(&body, delivery, &attempts);
+        let open = self.open_deliveries(delivery, &attempts);
+        let of_attempt = |attempt: GroupAttempt<'_>| {
+            let to: Vec<_> = attempt.recipients.iter().map(|keyed| keyed.to.account).collect();
+            to.into_iter().zip(attempt.answers)
+        };
+        let answers: BTreeMap<_, _> = attempts.into_iter().flat_map(of_attempt).collect();
         let answer = |to: &DeliverRecipient| {
-            let attempt = attempts.iter().find(|attempt| attempt.group == to.group);
-            let answer = attempt.and_then(|attempt| {
-                let at = attempt
-                    .recipients
-                    .iter()
-                    .position(|known| known.account == to.account)?;
-                attempt.answers.get(at).cloned()
-            });
-            answer.unwrap_or_else(|| Err(StoreError::Broken("a recipient has no answer".to_owned())))
+            let unknown = || Err(StoreError::Broken("a recipient has no answer".to_owned()));
+            answers.get(&to.account).cloned().unwrap_or_else(unknown)
         };
         let answers = recipients.iter().map(answer).collect();
         Deliveries { answers, open }
@@ -186,10 +196,10 @@ impl Mailstore {
         body: &Body,
         delivery: &Delivery,
         group: GroupId,
-        recipients: Vec<&'r DeliverRecipient>,
+        recipients: Vec<Keyed<'r>>,
         spanning: Option<Spanning>,
-    ) -> Attempt<'r> {
-        let mut attempt = Attempt {
+    ) -> GroupAttempt<'r> {
+        let mut attempt = GroupAttempt {
             group,
             answers: Vec::with_capacity(recipients.len()),
             recipients,
@@ -197,14 +207,11 @@ impl Mailstore {
             has_answered: false,
             is_up_to_date: true,
         };
-        if let Some(origin) = &delivery.origin {
-            let name = |to: &&DeliverRecipient| (to.account, origin.key(body, to.account));
-            let names: Vec<_> = attempt.recipients.iter().map(name).collect();
-            if let Err(error) = self.close_before(group, &names, within(spanning)).await {
-                attempt.is_up_to_date = false;
-                attempt.answers = vec![Err(error); names.len()];
-                return attempt;
-            }
+        let names: Vec<_> = attempt.recipients.iter().filter_map(Keyed::name).collect();
+        if let Err(error) = self.close_before(group, &names, within(spanning)).await {
+            attempt.is_up_to_date = false;
+            attempt.answers = vec![Err(error); attempt.recipients.len()];
+            return attempt;
         }
         for chunk in attempt.recipients.chunks(RECIPIENTS_PER_COMMAND) {
             let stored = attempt.stored;
@@ -223,24 +230,24 @@ impl Mailstore {
     }
 
     /// What is to be closed once the client goes on.
-    fn open_deliveries(&self, body: &Body, delivery: &Delivery, attempts: &[Attempt<'_>]) -> OpenDeliveries {
+    fn open_deliveries(&self, delivery: &Delivery, attempts: &[GroupAttempt<'_>]) -> OpenDeliveries {
         let mut open = OpenDeliveries::new(self.clone());
-        let Some(origin) = &delivery.origin else {
-            return open;
+        let is_new = |answer: &Result<Accepted, StoreError>| match answer {
+            Ok(Accepted::Placed(placed)) => placed.delivery == delivery.id,
+            Ok(Accepted::Queued(_)) | Err(_) => false,
         };
-        let is_new = |answer: &Result<Accepted, StoreError>| matches!(answer, Ok(Accepted::Placed(placed)) if placed.delivery == delivery.id);
         // Of a transaction that is repeated, or may be in a group that did not answer, something may wait in a queue.
         let all_new = attempts.iter().all(|attempt| attempt.answers.iter().all(is_new));
         let may_wait = delivery.may_queue && attempts.len() > 1 && !all_new;
         let reach = if may_wait { Reach::Target } else { Reach::Alone };
         for attempt in attempts {
-            for (to, answer) in attempt.recipients.iter().zip(&attempt.answers) {
-                let Ok(accepted) = answer else {
+            for (keyed, answer) in attempt.recipients.iter().zip(&attempt.answers) {
+                let (Some((account, key)), Ok(accepted)) = (keyed.name(), answer) else {
                     continue;
                 };
                 let closed = ClosedDelivery {
-                    account: to.account,
-                    key: origin.key(body, to.account),
+                    account,
+                    key,
                     delivery: accepted.delivery(),
                     reach,
                     heard_ms: delivery.received_ms,
@@ -261,18 +268,15 @@ impl Mailstore {
         body: &Body,
         delivery: &Delivery,
         group: GroupId,
-        recipients: &[&DeliverRecipient],
+        recipients: &[Keyed<'_>],
         stored: Option<LogIndex>,
         spanning: Option<Spanning>,
     ) -> Result<Delivered, StoreError> {
-        let (source, blob) = match stored {
-            Some(body) => (BodySource::Stored { body }, None),
-            None => body.source(group)?,
-        };
-        let to = |to: &&DeliverRecipient| DeliverTo {
-            account: to.account,
-            prefix: to.prefix.clone(),
-            key: delivery.origin.as_ref().map(|origin| origin.key(body, to.account)),
+        let (source, blob) = body.source_or(stored, group)?;
+        let to = |keyed: &Keyed<'_>| DeliverTo {
+            account: keyed.to.account,
+            prefix: keyed.to.prefix.clone(),
+            key: keyed.key,
         };
         let command = Deliver {
             seed: IdSeed::random(),
@@ -287,6 +291,22 @@ impl Mailstore {
         let (delivered, _) = self.run(group, command, blob, within(spanning)).await?;
         Ok(delivered)
     }
+}
+
+/// The recipients of each group, each account once.
+fn by_group<'r>(
+    body: &Body,
+    delivery: &Delivery,
+    recipients: &'r [DeliverRecipient],
+) -> BTreeMap<GroupId, Vec<Keyed<'r>>> {
+    let origin = delivery.origin.as_ref().map(|origin| origin.hasher(body));
+    let mut groups: BTreeMap<GroupId, Vec<Keyed<'r>>> = BTreeMap::new();
+    let mut accounts = BTreeSet::new();
+    for to in recipients.iter().filter(|to| accounts.insert(to.account)) {
+        let key = origin.as_ref().map(|origin| key_of(origin, to.account));
+        groups.entry(to.group).or_default().push(Keyed { to, key });
+    }
+    groups
 }
 
 /// Time for one command of a transaction.

@@ -26,7 +26,7 @@ mod view;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use mail_model::{AccountId, GroupId};
@@ -81,6 +81,12 @@ impl Shared {
     fn saw(&self, token: Token) {
         self.token.fetch_max(token.0, Ordering::AcqRel);
     }
+}
+
+/// The clock of this node in milliseconds since 1970: what is due is looked for by it, and done by log time.
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// How new the answer to a read has to be (DESIGN D6).

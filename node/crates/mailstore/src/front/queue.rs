@@ -7,8 +7,8 @@ use bytes::Bytes;
 use mail_model::{GroupId, LogIndex};
 use replication::Token;
 
-use super::deliver::{Attempt, DeliverRecipient, placed};
-use super::{Accepted, Body, BodyReader, Delivery, Mailstore, Origin, Placed, Queued, StoreError};
+use super::deliver::{GroupAttempt, Keyed, placed};
+use super::{Accepted, Body, BodyReader, Delivery, Mailstore, Placed, Queued, StoreError};
 use crate::command::{
     CompleteQueued, Deliver, DeliverTo, Enqueue, EnqueueFor, QueueName, Retry, RetryQueued, Spanning,
 };
@@ -16,7 +16,6 @@ use crate::id::{DeliveryId, IdSeed};
 use crate::limits::{COMMAND_WITHIN, DIRECT_WITHIN, ENQUEUE_WITHIN, PATH_BYTES_MAX, RECIPIENTS_PER_COMMAND};
 use crate::query::{GetBody, GetQueue};
 use crate::record::QueuedRow;
-use crate::state::BodySource;
 
 /// Groups that are asked to queue what another one could not take.
 const SOURCES_TRIED: usize = 2;
@@ -29,13 +28,7 @@ pub struct QueuedDelivery {
 }
 
 impl QueuedDelivery {
-    /// The transaction that it came with.
-    #[must_use]
-    pub fn delivery(&self) -> DeliveryId {
-        self.name.delivery
-    }
-
-    /// Its id as traces and replies have it: 32 hexadecimal digits.
+    /// The id of the transaction that it came with, as traces and replies have it: 32 hexadecimal digits.
     #[must_use]
     pub fn id_text(&self) -> String {
         self.name.delivery.to_string()
@@ -69,40 +62,30 @@ impl Mailstore {
         &self,
         body: &Body,
         delivery: &Delivery,
-        origin: &Origin,
-        attempts: &mut [Attempt<'_>],
+        sender: &str,
+        attempts: &mut [GroupAttempt<'_>],
     ) {
-        let mut failed = attempts
-            .iter()
-            .flat_map(|attempt| &attempt.answers)
-            .filter_map(|answer| answer.as_ref().err());
         let mut used = None;
-        let needs_queue = failed.clone().next().is_some();
-        let up_to_date = attempts.iter().all(|attempt| attempt.is_up_to_date);
-        if needs_queue && up_to_date && failed.all(is_out_of_reach) {
+        if can_wait(attempts) {
             let mut sources: Vec<_> = attempts.iter().filter(|attempt| attempt.has_answered).collect();
             // Where the body is stored, nothing has to be sent again.
             sources.sort_by_key(|attempt| attempt.stored.is_none());
-            let sources: Vec<_> = sources.iter().map(|attempt| (attempt.group, attempt.stored)).collect();
-            for (source, stored) in sources.into_iter().take(SOURCES_TRIED) {
-                let waiting: Vec<_> = attempts.iter().flat_map(waiting).collect();
-                match self.enqueue(body, delivery, origin, source, stored, &waiting).await {
+            let waiting: Vec<_> = attempts.iter().flat_map(waiting).collect();
+            for source in sources.into_iter().take(SOURCES_TRIED) {
+                match self.enqueue(body, delivery, sender, source, &waiting).await {
                     Ok(()) => {
-                        used = Some(source);
-                        accept(
-                            attempts,
-                            Queued {
-                                source,
-                                delivery: delivery.id,
-                            },
-                        );
+                        used = Some(source.group);
                         break;
                     }
-                    Err(error) => tracing::debug!(%source, %error, "a delivery cannot be queued here"),
+                    Err(error) => tracing::debug!(source = %source.group, %error, "a delivery cannot be queued here"),
                 }
             }
         }
-        let unused = |attempt: &&Attempt<'_>| attempt.has_answered && attempt.stored.is_none();
+        if let Some(source) = used {
+            let delivery = delivery.id;
+            accept(attempts, Queued { source, delivery });
+        }
+        let unused = |attempt: &&GroupAttempt<'_>| attempt.has_answered && attempt.stored.is_none();
         let unused = attempts.iter().filter(unused).map(|attempt| attempt.group);
         body.give_up(unused.filter(|group| Some(*group) != used).collect())
             .await;
@@ -112,39 +95,34 @@ impl Mailstore {
         &self,
         body: &Body,
         delivery: &Delivery,
-        origin: &Origin,
-        source: GroupId,
-        stored: Option<LogIndex>,
-        waiting: &[&DeliverRecipient],
+        sender: &str,
+        source: &GroupAttempt<'_>,
+        waiting: &[&Keyed<'_>],
     ) -> Result<(), StoreError> {
-        let names: Vec<_> = waiting
-            .iter()
-            .map(|to| (to.account, origin.key(body, to.account)))
-            .collect();
-        self.close_before(source, &names, ENQUEUE_WITHIN).await?;
-        let mut stored = stored;
+        let names: Vec<_> = waiting.iter().filter_map(|keyed| keyed.name()).collect();
+        self.close_before(source.group, &names, ENQUEUE_WITHIN).await?;
+        let mut stored = source.stored;
         for chunk in waiting.chunks(RECIPIENTS_PER_COMMAND) {
-            let (body_source, blob) = match stored {
-                Some(body) => (BodySource::Stored { body }, None),
-                None => body.source(source)?,
-            };
-            let to = |to: &&DeliverRecipient| EnqueueFor {
-                account: to.account,
-                group: to.group,
-                prefix: to.prefix.clone(),
-                key: origin.key(body, to.account),
-                recipient: to.path.clone(),
+            let (body_source, blob) = body.source_or(stored, source.group)?;
+            let to = |keyed: &&Keyed<'_>| {
+                Some(EnqueueFor {
+                    account: keyed.to.account,
+                    group: keyed.to.group,
+                    prefix: keyed.to.prefix.clone(),
+                    key: keyed.key?,
+                    recipient: keyed.to.path.clone(),
+                })
             };
             let command = Enqueue {
                 source: body_source,
                 date: delivery.date,
                 delivery: delivery.id,
-                sender: origin.sender.clone(),
+                sender: sender.to_owned(),
                 message_id: delivery.message_id.clone().filter(|id| id.len() <= PATH_BYTES_MAX),
-                recipients: chunk.iter().map(to).collect(),
+                recipients: chunk.iter().filter_map(to).collect(),
                 received_ms: delivery.received_ms,
             };
-            let (body, _) = self.run(source, command, blob, ENQUEUE_WITHIN).await?;
+            let (body, _) = self.run(source.group, command, blob, ENQUEUE_WITHIN).await?;
             stored = stored.or(body);
         }
         Ok(())
@@ -239,14 +217,22 @@ impl Mailstore {
     }
 }
 
+/// Whether somebody failed, and all who did can be queued.
+fn can_wait(attempts: &[GroupAttempt<'_>]) -> bool {
+    let answers = attempts.iter().flat_map(|attempt| &attempt.answers);
+    let mut failed = answers.filter_map(|answer| answer.as_ref().err()).peekable();
+    let up_to_date = attempts.iter().all(|attempt| attempt.is_up_to_date);
+    failed.peek().is_some() && up_to_date && failed.all(is_out_of_reach)
+}
+
 /// The recipients of an attempt who do not have the message.
-fn waiting<'a, 'r>(attempt: &'a Attempt<'r>) -> impl Iterator<Item = &'r DeliverRecipient> + 'a {
+fn waiting<'a, 'r>(attempt: &'a GroupAttempt<'r>) -> impl Iterator<Item = &'a Keyed<'r>> {
     let both = attempt.recipients.iter().zip(&attempt.answers);
-    both.filter(|(_, answer)| answer.is_err()).map(|(to, _)| *to)
+    both.filter(|(_, answer)| answer.is_err()).map(|(to, _)| to)
 }
 
 /// Those who waited are accepted.
-fn accept(attempts: &mut [Attempt<'_>], queued: Queued) {
+fn accept(attempts: &mut [GroupAttempt<'_>], queued: Queued) {
     let answers = attempts.iter_mut().flat_map(|attempt| &mut attempt.answers);
     answers
         .filter(|answer| answer.is_err())

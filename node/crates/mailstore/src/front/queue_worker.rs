@@ -5,14 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::StreamExt;
 use mail_model::{Address, GroupId, InternalDate, LogIndex};
 use replication::Token;
 
 use super::queue::{FromQueue, QueuedDelivery};
-use super::{Body, BodyReader, BodyWriter, Mailstore, Placed, StoreError};
+use super::{Body, BodyReader, BodyWriter, Mailstore, Placed, StoreError, now_ms};
 use crate::command::DeliverTo;
 use crate::directory::{Directory, Read, Recipient, Unresolved};
 use crate::id::{DeliveryId, DeliveryKey};
@@ -345,11 +344,6 @@ impl QueueWorker {
         header.truncate(usize::try_from(NOTICE_HEADER_BYTES).unwrap_or(usize::MAX));
         Ok(header)
     }
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn batches(page: &[QueuedDelivery]) -> Vec<(BatchKey, Vec<&QueuedDelivery>)> {

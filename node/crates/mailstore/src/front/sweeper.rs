@@ -1,11 +1,9 @@
 //! Background work of the groups that this node leads: what log time has made due is done by `Sweep` commands.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use mail_model::GroupId;
 use replication::Token;
 
-use super::{Mailstore, StoreError};
+use super::{Mailstore, StoreError, now_ms};
 use crate::command::Sweep;
 use crate::limits::{COMMAND_WITHIN, SWEEP_EVERY, SWEEPS_PER_TURN};
 use crate::query::GetDue;
@@ -28,10 +26,7 @@ impl Sweeper {
         turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             turns.tick().await;
-            let now_ms = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| since.as_millis());
-            self.turn(u64::try_from(now_ms).unwrap_or(u64::MAX)).await;
+            self.turn(now_ms()).await;
         }
     }
 
