@@ -6,6 +6,7 @@ pub mod accounts;
 mod admin;
 pub mod auth;
 pub mod boot;
+mod clock;
 pub mod connection;
 pub mod delivery_log;
 pub mod limits;

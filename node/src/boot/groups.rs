@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow};
 use cluster_config::{Listener, Peer, tls};
@@ -22,6 +21,7 @@ use tokio::time::{sleep, timeout};
 
 use super::setup::{Setup, node_socket};
 use super::shelves::NodeShelf;
+use crate::clock::now_ms;
 use crate::limits::{FOUND_EVERY, PEERS_EVERY, PEERS_WITHIN};
 
 /// The version of a cluster that this program founds (DESIGN D21).
@@ -37,11 +37,10 @@ pub(crate) type NodeReplicator = Replicator<TokioTypes>;
 
 /// Knows the groups, runs nothing yet.
 pub(crate) fn replicator(setup: &Setup) -> NodeReplicator {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     Replicator::new(ReplicatorConfig {
         node: setup.id(),
         incarnation: Incarnation {
-            started_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
+            started_ms: now_ms(),
             random: rand::random(),
         },
         groups: setup.groups(),

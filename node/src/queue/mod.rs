@@ -6,13 +6,13 @@
 mod notice;
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use mail_model::{Domain, InternalDate};
+use mail_model::Domain;
 use mailstore::directory::Recipient;
 use mailstore::front::{QueueHost, QueueSettled, QueueWorker, QueuedDelivery, Undeliverable};
 use smtp_wire::{ReversePath, delivered_to_field, return_path_field};
 
+use crate::clock::{internal_date_now, now_ms};
 use crate::delivery_log::{DeliveryLog, DeliveryRecord, Outcome};
 use crate::services::Services;
 
@@ -40,10 +40,6 @@ struct NodeQueue {
 
 impl QueueHost for NodeQueue {
     fn notice(&self, delivery: &QueuedDelivery, header: &[u8], why: Undeliverable) -> Vec<u8> {
-        let date = InternalDate {
-            utc_seconds: i64::try_from(now_ms() / 1_000).unwrap_or(i64::MAX),
-            offset_minutes: 0,
-        };
         let row = delivery.row();
         let notice = notice::Notice {
             host: self.host.as_str(),
@@ -51,7 +47,7 @@ impl QueueHost for NodeQueue {
             sender: &row.sender,
             recipient: &row.recipient,
             arrived: row.date,
-            date,
+            date: internal_date_now(),
             why,
         };
         notice.message(header)
@@ -94,9 +90,4 @@ impl QueueHost for NodeQueue {
     fn waiting(&self, deliveries: u64) {
         metrics::gauge!("holdfast_queue_deliveries").set(deliveries as f64);
     }
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

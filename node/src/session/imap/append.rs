@@ -5,8 +5,6 @@
 //! - The message is in the mailbox when OK is sent, or it is not there at all.
 //! - A failure while it comes is told at its end, since the client cannot be stopped; the bytes are dropped until then.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use imap_wire::{Append, Tag};
 use mail_model::{FlagSet, InternalDate, MailboxId, Uid};
 use mailstore::front::{BodyWriter, ErrorClass, Freshness, NewMessage};
@@ -15,6 +13,7 @@ use mailstore::{Account, Rejection, StoreError};
 use super::error::{End, Failure};
 use super::outcome::{Done, DoneCode, Outcome};
 use super::session::{Doing, Session};
+use crate::clock::internal_date_now;
 
 /// A message on its way into a mailbox.
 pub(super) struct Incoming {
@@ -58,7 +57,7 @@ impl Session {
             account,
             mailbox: info.id,
             flags: append.flags.unwrap_or_default(),
-            date: append.date.unwrap_or_else(now),
+            date: append.date.unwrap_or_else(internal_date_now),
             writer: Ok(writer),
         })
     }
@@ -129,13 +128,5 @@ fn not_appended(error: StoreError) -> StoreError {
     match error.class() {
         ErrorClass::Uncertain => StoreError::Unavailable(error.to_string()),
         _ => error,
-    }
-}
-
-fn now() -> InternalDate {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    InternalDate {
-        utc_seconds: i64::try_from(since.as_secs()).unwrap_or_default(),
-        offset_minutes: 0,
     }
 }

@@ -18,9 +18,9 @@ use super::limits::STORED_WITHIN;
 use super::mail::Transaction;
 use super::outcome::{self, Failure, Outcome};
 use super::rcpt::{Room, rooms};
-use super::record::internal_date_now;
 use super::session::{End, Session};
 use super::trace::Trace;
+use crate::clock::internal_date_now;
 use crate::connection::Peer;
 
 impl Session {

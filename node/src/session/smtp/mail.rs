@@ -9,8 +9,8 @@ use mailstore::directory;
 use smtp_wire::{MailRequest, Profile, Recipient, Reply, ReversePath, replies};
 
 use super::data::Message;
-use super::record::now_ms;
 use super::session::{End, Session};
+use crate::clock::now_ms;
 
 /// From an accepted MAIL to the end of its message.
 pub(super) struct Transaction {

@@ -1,9 +1,6 @@
 //! The session's lines in the delivery log: one for each recipient that is refused at RCPT, and one for each account of
 //! those whose message came to its end.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use mail_model::InternalDate;
 use mailstore::front::Accepted;
 use mailstore::{DeliveryId, directory};
 use smtp_wire::{Profile, Recipient, Reply, ReversePath};
@@ -11,6 +8,7 @@ use smtp_wire::{Profile, Recipient, Reply, ReversePath};
 use super::mail::{Transaction, text_of};
 use super::outcome::Outcome as Settled;
 use super::session::Session;
+use crate::clock::now_ms;
 use crate::connection::Peer;
 use crate::delivery_log::{DeliveryRecord, Outcome};
 
@@ -137,18 +135,5 @@ fn protocol(profile: Profile) -> &'static str {
         Profile::Smtp => "smtp",
         Profile::Lmtp => "lmtp",
         Profile::Submission => "submission",
-    }
-}
-
-pub(super) fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The time of day, as messages are dated here: in UTC.
-pub(super) fn internal_date_now() -> InternalDate {
-    InternalDate {
-        utc_seconds: i64::try_from(now_ms() / 1_000).unwrap_or(i64::MAX),
-        offset_minutes: 0,
     }
 }
