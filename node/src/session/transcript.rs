@@ -23,7 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The name in the certificate.
 const HOST: &str = "mail.demo.test";
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+/// The client's end of a stream, in clear or under TLS.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
@@ -60,6 +61,14 @@ impl TestTls {
         let (server, client) = (Arc::new(server), Arc::new(client));
         Self { server, client }
     }
+
+    /// Takes TLS up at the client's end.
+    pub(super) async fn shake(&self, stream: Box<dyn Stream>) -> Box<dyn Stream> {
+        let name = ServerName::try_from(HOST).expect("a name");
+        let connector = TlsConnector::from(self.client.clone());
+        let stream = timeout(PATIENCE, connector.connect(name, stream)).await;
+        Box::new(stream.expect("in time").expect("a handshake"))
+    }
 }
 
 /// A stream in memory: our end, and the session's as a connection in clear.
@@ -79,11 +88,7 @@ impl Client {
     /// Takes TLS up, after the session has said that it does.
     pub(super) async fn start_tls(self, tls: &TestTls) -> Self {
         assert!(self.stream.buffer().is_empty(), "nothing is said before TLS");
-        let name = ServerName::try_from(HOST).expect("a name");
-        let connector = TlsConnector::from(tls.client.clone());
-        let stream = timeout(PATIENCE, connector.connect(name, self.stream.into_inner())).await;
-        let stream: Box<dyn Stream> = Box::new(stream.expect("in time").expect("a handshake"));
-        let stream = BufReader::new(stream);
+        let stream = BufReader::new(tls.shake(self.stream.into_inner()).await);
         Self { stream }
     }
 

@@ -14,9 +14,7 @@ use std::time::Duration;
 use mail_model::Secret;
 use mailstore::{Account, Mailstore};
 use replication::GroupClient;
-use tokio::io::{
-    AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream, ReadHalf, WriteHalf,
-};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream, ReadHalf, WriteHalf};
 use tokio::time::timeout;
 
 use super::super::serve;
@@ -24,6 +22,7 @@ use crate::auth::Authenticator;
 use crate::connection::{Connection, Peer};
 use crate::delivery_log::DeliveryLog;
 use crate::services::{Services, SharedServices};
+use crate::session::transcript::Stream;
 use crate::testing::{PASSWORD, TestNode, node_with_accounts};
 
 /// Bytes that a stream holds between the two ends.
@@ -36,11 +35,6 @@ pub(super) struct Client {
     reader: BufReader<ReadHalf<Box<dyn Stream>>>,
     writer: WriteHalf<Box<dyn Stream>>,
 }
-
-/// The client's end of a stream, in clear or under TLS.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 impl Client {
     /// A client on this machine.
