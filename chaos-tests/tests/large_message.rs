@@ -10,15 +10,16 @@ mod large;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use chaos_tests::process::client::{Dialect, Imap, Pop3, Smtp};
 use chaos_tests::process::{Cluster, Shape};
-use large::client::{Imap, Pop3, deliver};
 use large::message::{LARGE_BYTES, SMALL_BYTES, message};
 use large::watch::Watch;
 
+const PASSWORD: &str = "demo";
 /// What a node may need for a message, of whatever size, beyond write buffers and caches.
 const GROWTH_MAX: i64 = 16 << 20;
 /// Clients of the warm-up at a time, and the messages of each in one part of it.
-const CLIENTS: u64 = 4;
+const CLIENTS: usize = 4;
 const SMALL_MESSAGES: u64 = 25;
 /// Parts of the warm-up after which write buffers have to have been full.
 const WARM_UPS_MAX: u64 = 20;
@@ -41,7 +42,7 @@ impl Sessions {
         let account = format!("user{account}@demo.test");
         let imap = cluster
             .nodes()
-            .map(|node| Imap::log_in(cluster.port(node, 143), &account));
+            .map(|node| Imap::log_in(cluster.port(node, 143), &account, PASSWORD).expect("lets us in"));
         Self {
             imap: imap.collect(),
             account,
@@ -51,22 +52,42 @@ impl Sessions {
     /// Reads the newest message at every node, whole and in parts, and whole over POP3.
     fn read_newest_everywhere(&mut self, cluster: &Cluster, sent: &str) {
         for (imap, node) in self.imap.iter_mut().zip(cluster.nodes()) {
-            let newest = imap.select_newest();
-            let fetched = imap.fetch(newest, "BODY.PEEK[]");
+            let newest = imap.select("INBOX").expect("selects").uid_next - 1;
+            let fetched = fetch(imap, newest, "BODY.PEEK[]");
             assert!(fetched.ends_with(sent.as_bytes()), "n{node}: {} bytes", fetched.len());
             for tenth in 0..10 {
                 let (from, len) = (fetched.len() / 10 * tenth, 300_000);
-                let part = imap.fetch(newest, &format!("BODY.PEEK[]<{from}.{len}>"));
+                let part = fetch(imap, newest, &format!("BODY.PEEK[]<{from}.{len}>"));
                 assert!(
                     !part.is_empty() && fetched[from..].starts_with(&part),
                     "n{node} from {from}"
                 );
             }
-            let mut pop3 = Pop3::log_in(cluster.port(node, 110), &self.account);
-            assert!(pop3.newest() == fetched, "n{node}: POP3 has other bytes");
-            pop3.quit();
+            let mut pop3 = Pop3::log_in(cluster.port(node, 110), &self.account, PASSWORD).expect("lets us in");
+            let newest = u32::try_from(pop3.uidl().expect("a list").len()).expect("few");
+            let retrieved = pop3.retrieve(newest).expect("the message");
+            assert!(retrieved == fetched, "n{node}: POP3 has other bytes");
+            pop3.quit().expect("an orderly end");
         }
     }
+}
+
+/// A section of one message.
+fn fetch(imap: &mut Imap, uid: u32, section: &str) -> Vec<u8> {
+    let mut fetched = imap.fetch(&uid.to_string(), section).expect("fetches");
+    fetched.pop().expect("the message is there").octets
+}
+
+fn append(imap: &mut Imap, text: &str) {
+    imap.append("INBOX", "", text.as_bytes(), true).expect("appends");
+}
+
+/// Delivers one message over SMTP or LMTP.
+fn deliver(port: u16, dialect: Dialect, to: &str, text: &str) {
+    let mut session = Smtp::connect(port, dialect).expect("the node listens");
+    let taken = session.deliver("sender@example.org", &[to.to_owned()], text.as_bytes());
+    assert!(taken.iter().all(Result::is_ok), "{taken:?}");
+    session.quit().expect("an orderly end");
 }
 
 /// Fills write buffers and caches with small messages, over the same ways as large ones. As many come at a time as a large
@@ -79,15 +100,15 @@ fn warm_up(cluster: &Cluster, watch: &Watch, sessions: &mut [Sessions]) {
             thread::scope(|scope| {
                 for client in 0..CLIENTS {
                     let (account, next) = (&of_account.account, &next);
-                    let (port, hello) = if client % 2 == 0 { (25, "EHLO") } else { (24, "LHLO") };
+                    let (port, dialect) = [(25, Dialect::Smtp), (24, Dialect::Lmtp)][client % 2];
                     let port = cluster.port(node, port);
                     scope.spawn(move || {
-                        (0..SMALL_MESSAGES).for_each(|_| deliver(port, hello, account, &next()));
+                        (0..SMALL_MESSAGES).for_each(|_| deliver(port, dialect, account, &next()));
                     });
                 }
             });
             let newest = next();
-            of_account.imap[usize::from(node) - 1].append(&newest);
+            append(&mut of_account.imap[usize::from(node) - 1], &newest);
             of_account.read_newest_everywhere(cluster, &newest);
         }
         if watch.have_write_buffers_been_full() {
@@ -110,9 +131,9 @@ fn a_message_of_50_mb_goes_in_and_out_at_any_node_in_little_memory() {
         let text = message(1_000_000 + step as u64, LARGE_BYTES);
         let of_account = &mut sessions[step];
         match step {
-            0 => deliver(cluster.port(node, 25), "EHLO", &of_account.account, &text),
-            1 => deliver(cluster.port(node, 24), "LHLO", &of_account.account, &text),
-            _ => of_account.imap[step].append(&text),
+            0 => deliver(cluster.port(node, 25), Dialect::Smtp, &of_account.account, &text),
+            1 => deliver(cluster.port(node, 24), Dialect::Lmtp, &of_account.account, &text),
+            _ => append(&mut of_account.imap[step], &text),
         }
         of_account.read_newest_everywhere(&cluster, &text);
     }
