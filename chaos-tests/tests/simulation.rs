@@ -41,6 +41,16 @@ fn wrong_clocks_do_not_lead_and_do_not_move_log_time() {
 }
 
 #[test]
+fn p4_a_disk_that_hangs_holds_up_no_group() {
+    for (seed, shape) in (400..403).flat_map(|seed| [(seed, Shape::ONE_NODE), (seed, Shape::THREE_NODES)]) {
+        match sim::run_hanging_disks(seed, shape) {
+            Ok(report) => assert!(report.faults["hang"] >= 3 && report.acknowledged > 100, "{report:?}"),
+            Err(violation) => panic!("seed {seed}: {violation}"),
+        }
+    }
+}
+
+#[test]
 fn a_seed_makes_a_run() {
     let once = run(7, Shape::THREE_NODES).expect("holds");
     let again = run(7, Shape::THREE_NODES).expect("holds");

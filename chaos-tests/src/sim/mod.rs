@@ -7,6 +7,7 @@
 pub mod client;
 pub mod clocks;
 pub mod forget;
+pub mod hang;
 pub mod journal;
 pub mod nemesis;
 pub mod network;
@@ -56,6 +57,23 @@ pub fn run_clocks(seed: u64) -> Result<Report, Violation> {
         load.stop().await;
         nemesis::heal(&world).await?;
         oracle::check_log_times(&world).await?;
+        let mut report = oracle::scan(&world).await?;
+        report.faults = faults;
+        Ok(report)
+    })
+}
+
+/// Runs one seed with disks that hang, one at a time.
+///
+/// # Errors
+/// The first thing that did not hold.
+pub fn run_hanging_disks(seed: u64, shape: Shape) -> Result<Report, Violation> {
+    simulation::run(seed, async move {
+        let world = Arc::new(world::World::new(seed, shape));
+        world.start_all().await?;
+        nemesis::heal(&world).await?;
+        let faults = hang::hang_each(&world).await?;
+        nemesis::heal(&world).await?;
         let mut report = oracle::scan(&world).await?;
         report.faults = faults;
         Ok(report)

@@ -83,6 +83,14 @@ pub enum Violation {
         /// What is wrong with it.
         what: String,
     },
+    /// A group waits for a disk that it does not need.
+    #[error("group {group} is held up by one disk: {what}")]
+    HeldUp {
+        /// The group.
+        group: GroupId,
+        /// The last that was heard of it.
+        what: String,
+    },
     /// A group does not take writes though nothing is wrong any more.
     #[error("group {group} does not heal: {what}")]
     NotHealed {
