@@ -1,11 +1,11 @@
 //! `holdfast-node`: reads the command line, sets up tracing, and runs one node, or makes its shelves.
 
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use tikv_jemallocator::Jemalloc;
 use tracing_subscriber::EnvFilter;
 
 /// How long calls that hang hold up the end of a node that has stopped.
@@ -35,33 +35,13 @@ struct Arguments {
     json_log: bool,
 }
 
-/// What the GNU allocator is told, which reads it when a process starts, and at no other time.
-///
-/// Left to itself it makes up to eight arenas for each core, between which write buffers and pieces of bodies wander from
-/// thread to thread, and keeps the blocks of 1 MiB of which write buffers are made: twice the memory that is in use.
-const ARENAS_VAR: &str = "MALLOC_ARENA_MAX";
-const MMAP_VAR: &str = "MALLOC_MMAP_THRESHOLD_";
-const MMAP_BYTES: &str = "1000000";
-
-/// Starts this program anew, in the same process, with an allocator that wastes less. What an operator has set stays.
-fn tune_allocator() {
-    if std::env::var_os(ARENAS_VAR).is_some() || std::env::var_os(MMAP_VAR).is_some() {
-        return;
-    }
-    let Ok(program) = std::env::current_exe() else { return };
-    let arenas = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
-    let error = Command::new(program)
-        .args(std::env::args_os().skip(1))
-        .env(ARENAS_VAR, arenas.to_string())
-        .env(MMAP_VAR, MMAP_BYTES)
-        .exec();
-    // It runs all the same, and takes more memory.
-    eprintln!("holdfast-node: the allocator stays as it is: {error}");
-}
+/// Allocations of RocksDB go here too. The GNU allocator takes a lock for each arena, which is a fifth of what a delivery
+/// costs, or else many arenas, between which write buffers and bodies wander from thread to thread.
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    tune_allocator();
     trace(arguments.json_log);
     match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
