@@ -9,6 +9,10 @@ pub const RECORDS_QUEUED_MAX: usize = 8_192;
 /// Records that are written with one system call.
 pub const RECORDS_PER_WRITE: usize = 256;
 
+/// How long the writer lets records gather once it has written all there were, so that who puts one down seldom has to
+/// wake it.
+pub const GATHER: Duration = Duration::from_millis(20);
+
 /// Longest name or address in a record, in bytes; what is longer is cut.
 pub const NAME_BYTES_MAX: usize = 600;
 /// Longest Message-ID in a record, in bytes; what is longer is cut. The line that RFC 5322 2.1.1 allows.
@@ -30,6 +34,7 @@ pub const SEARCH_TIME_MAX: Duration = Duration::from_secs(20);
 pub const FLUSH_WITHIN: Duration = Duration::from_secs(2);
 
 const _: () = assert!(RECORDS_PER_WRITE < RECORDS_QUEUED_MAX);
+const _: () = assert!(GATHER.as_millis() < FLUSH_WITHIN.as_millis());
 const _: () = assert!(NAME_BYTES_MAX > smtp_wire::limits::LOCAL_BYTES_MAX + mail_model::DOMAIN_BYTES_MAX + 3);
 const _: () = assert!(NAME_BYTES_MAX > smtp_wire::limits::HELLO_BYTES_MAX);
 // Ten names, one Message-ID and one text, each byte escaped as six, and the names of the fields.

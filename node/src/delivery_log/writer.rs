@@ -9,12 +9,13 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender};
+use std::thread;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
-use super::limits::RECORDS_PER_WRITE;
+use super::limits::{GATHER, RECORDS_PER_WRITE};
 use super::record::DeliveryRecord;
 
 /// Behind the day in the name of a file.
@@ -62,10 +63,15 @@ impl Writer {
                 }
             }
             self.write(&records);
+            let wrote_all = records.len() + flushes.len() < RECORDS_PER_WRITE;
+            let is_asked = !flushes.is_empty();
             records.clear();
             for done in flushes.drain(..) {
                 // Who asked may have stopped waiting.
                 let _ = done.send(());
+            }
+            if wrote_all && !is_asked {
+                thread::sleep(GATHER);
             }
         }
     }
