@@ -117,14 +117,6 @@ impl RaftLogStorage<TokioTypes> for FromZero {
         RaftLogStorage::<TokioTypes>::save_vote(&mut self.0, vote).await
     }
 
-    async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {
-        RaftLogStorage::<TokioTypes>::save_committed(&mut self.0, committed).await
-    }
-
-    async fn read_committed(&mut self) -> Result<Option<LogId>, io::Error> {
-        RaftLogStorage::<TokioTypes>::read_committed(&mut self.0).await
-    }
-
     async fn append<I>(&mut self, entries: I, callback: IOFlushed<TokioTypes>) -> Result<(), io::Error>
     where
         I: IntoIterator<Item = Entry> + OptionalSend,

@@ -274,21 +274,6 @@ impl<C: GroupTypes> RaftLogStorage<C> for LogStore {
         durable.await.map_err(io::Error::other)?.map_err(io_error)
     }
 
-    async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), io::Error> {
-        if let Some(committed) = committed {
-            self.store.save_committed(committed.to_record());
-        }
-        Ok(())
-    }
-
-    async fn read_committed(&mut self) -> Result<Option<LogId>, io::Error> {
-        Ok(self
-            .store
-            .committed()
-            .map(|record| LogId::from_record(&record))
-            .transpose()?)
-    }
-
     async fn append<I>(&mut self, entries: I, callback: IOFlushed<C>) -> Result<(), io::Error>
     where
         I: IntoIterator<Item = Entry> + OptionalSend,

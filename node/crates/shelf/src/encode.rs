@@ -28,7 +28,6 @@ pub(crate) enum Op {
         marker: Bytes,
     },
     Vote(Bytes),
-    Committed(Bytes),
     /// Make the rows gathered under `generation` the replica's state; they reflect the log up to `upto`.
     Install {
         generation: Generation,
@@ -45,7 +44,7 @@ impl Op {
         OP_BYTES
             + match self {
                 Self::Append(entries) => entries.iter().map(|entry| entry.bytes() + OP_BYTES).sum(),
-                Self::Purge { marker: bytes, .. } | Self::Vote(bytes) | Self::Committed(bytes) => bytes.len(),
+                Self::Purge { marker: bytes, .. } | Self::Vote(bytes) => bytes.len(),
                 Self::Truncate(_) | Self::Install { .. } => 0,
             }
     }
@@ -73,11 +72,6 @@ pub(crate) fn encode(engine: &dyn Engine, replica: &Replica, op: &Op, batch: &mu
                 let value = record::seal(&key, vote);
                 batch.put(column, key, value);
             }
-        }
-        Op::Committed(committed) => {
-            let key = lasting.committed();
-            let value = record::seal(&key, committed);
-            batch.put(Column::Vote, key, value);
         }
         Op::Install { generation, upto } => install(engine, replica, (*generation, *upto), batch)?,
     }

@@ -20,7 +20,7 @@ use crate::error::ShelfError;
 pub enum Column {
     /// Log entries without their blobs, purge markers, records of freed blobs.
     Log,
-    /// Votes and committed positions.
+    /// Votes.
     Vote,
     /// Applied state.
     State,

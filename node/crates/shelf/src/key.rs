@@ -4,7 +4,7 @@
 //! Invariants
 //! - Keys of a replica start with its id and a generation, big-endian, so that all rows of one generation of one
 //!   replica are one range in every column.
-//! - Generation 0 holds what outlives installs: log, vote, committed position. Applied state and blobs, and the records
+//! - Generation 0 holds what outlives installs: log and vote. Applied state and blobs, and the records
 //!   of freed blobs, stand under the install generation, which starts at 1.
 
 use mail_model::{LogIndex, ReplicaId};
@@ -30,9 +30,8 @@ const LOG_MARKER: u8 = 0x00;
 const LOG_ENTRY: u8 = 0x01;
 const LOG_FREED: u8 = 0x02;
 
-// Tags after the prefix in the vote column.
+// Tags after the prefix in the vote column. 0x02 is taken: committed positions stood there.
 const VOTE_VOTE: u8 = 0x01;
-const VOTE_COMMITTED: u8 = 0x02;
 
 // Tags at the start of keys in the shelf column.
 const SHELF_REPLICA: u8 = 0x01;
@@ -119,10 +118,6 @@ impl Prefix {
 
     pub(crate) fn vote(self) -> Vec<u8> {
         self.tagged(VOTE_VOTE, &[])
-    }
-
-    pub(crate) fn committed(self) -> Vec<u8> {
-        self.tagged(VOTE_COMMITTED, &[])
     }
 }
 

@@ -44,14 +44,12 @@ pub(crate) fn replica(core: &Core, id: ReplicaId, row: &ReplicaRow) -> Result<Re
     let purged = marker(core, snapshot.as_ref(), prefix)?;
     let last = last_entry(core, snapshot.as_ref(), prefix)?;
     check_ends(core, snapshot.as_ref(), prefix, purged.as_ref().map(|(upto, _)| *upto))?;
-    let committed = sealed(core, snapshot.as_ref(), Column::Vote, &prefix.committed())?;
     let vote = vote(core, snapshot.as_ref(), id)?;
     let inner = Inner {
         generation: row.generation,
         purged,
         last,
         vote,
-        committed,
         ..Inner::default()
     };
     Ok(Replica::new(id, row.group(), inner))

@@ -50,7 +50,6 @@ pub(crate) struct Inner {
     /// Counts purges, truncations and installs, so that a reader that was overtaken by one can tell.
     pub(crate) cuts: u64,
     pub(crate) vote: Option<Bytes>,
-    pub(crate) committed: Option<Bytes>,
     pub(crate) retired: bool,
 }
 
@@ -229,21 +228,6 @@ impl ReplicaStore {
     #[must_use]
     pub fn vote(&self) -> Option<Bytes> {
         self.replica.lock().vote.clone()
-    }
-
-    /// Notes how far the log is committed. Not synced: after a crash an older one may be found.
-    pub fn save_committed(&self, committed: Bytes) {
-        let kept = committed.clone();
-        self.queue(Op::Committed(committed), None, move |inner, _| {
-            inner.committed = Some(kept);
-            Ok(())
-        });
-    }
-
-    /// The last position given to [`ReplicaStore::save_committed`].
-    #[must_use]
-    pub fn committed(&self) -> Option<Bytes> {
-        self.replica.lock().committed.clone()
     }
 
     /// Changes the memory by `change` and queues `op`, both under the replica's lock.

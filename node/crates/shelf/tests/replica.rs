@@ -166,19 +166,16 @@ fn purging_past_the_end_lets_the_log_go_on_from_there() {
 }
 
 #[test]
-fn votes_and_committed_positions_are_found_again() {
+fn the_last_vote_that_was_synced_is_found_again() {
     let disk = MemDisk::new("m");
     let (shelf, store) = open(&disk);
-    assert_eq!((store.vote(), store.committed()), (None, None));
+    assert_eq!(store.vote(), None);
     store.save_vote(Bytes::from_static(b"v1"), ignore());
-    store.save_committed(Bytes::from_static(b"c1"));
     assert_eq!(store.vote(), Some(Bytes::from_static(b"v1")));
     shelf.pump();
-    store.save_committed(Bytes::from_static(b"c2"));
-    assert!(!shelf.pump(), "nobody waits for a committed position");
+    store.save_vote(Bytes::from_static(b"v2"), ignore());
     let (_shelf, store) = reopen(shelf, store, &disk, Crash::LoseUnsynced);
     assert_eq!(store.vote(), Some(Bytes::from_static(b"v1")));
-    assert_eq!(store.committed(), Some(Bytes::from_static(b"c1")));
 }
 
 #[test]
