@@ -13,10 +13,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use mail_model::ReplicaId;
+use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 
 use crate::encode::{self, Op};
 use crate::engine::{Batch, Column, Engine};
@@ -105,13 +106,13 @@ impl Core {
     /// The engine, while the shelf is open and has not failed.
     pub(crate) fn engine(&self) -> Result<Arc<dyn Engine>, ShelfError> {
         self.check()?;
-        let engine = self.engine.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let engine = self.engine.read().clone();
         engine.ok_or_else(|| self.closed("use"))
     }
 
     /// Takes the engine out: from now on every call says that the shelf is closed.
     pub(crate) fn take_engine(&self) -> Option<Arc<dyn Engine>> {
-        self.engine.write().unwrap_or_else(PoisonError::into_inner).take()
+        self.engine.write().take()
     }
 
     /// The error that ended this opening, if one did.
@@ -133,7 +134,7 @@ impl Core {
     }
 
     fn inbox(&self) -> MutexGuard<'_, Inbox> {
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inbox.lock()
     }
 
     /// Queues an operation. The caller holds the replica's lock, which gives the order; so the callback of an
@@ -187,14 +188,14 @@ impl Core {
     pub(crate) fn write_inline(&self) {
         let Some(pending) = &self.inline else { return };
         while let Some(written) = self.write_some() {
-            pending.lock().unwrap_or_else(PoisonError::into_inner).push(written);
+            pending.lock().push(written);
         }
     }
 
     /// In a simulation: syncs what is written and completes its callbacks. Returns whether there was anything to do.
     pub(crate) fn pump(&self) -> bool {
         let Some(pending) = &self.inline else { return false };
-        let written = std::mem::take(&mut *pending.lock().unwrap_or_else(PoisonError::into_inner));
+        let written = std::mem::take(&mut *pending.lock());
         if written.iter().all(|one| one.done.is_empty()) {
             return false;
         }
@@ -229,7 +230,7 @@ impl Core {
             if inbox.closing {
                 return false;
             }
-            inbox = self.changed.wait(inbox).unwrap_or_else(PoisonError::into_inner);
+            self.changed.wait(&mut inbox);
         }
     }
 
@@ -337,13 +338,7 @@ impl Core {
         let done = waiting.iter_mut().filter_map(|one| one.done.take()).collect();
         complete(done, &Err(error.clone()));
         self.drop_unsynced(&error);
-        let replicas: Vec<_> = self
-            .replicas
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-            .cloned()
-            .collect();
+        let replicas: Vec<_> = self.replicas.lock().values().cloned().collect();
         replicas.iter().for_each(|replica| replica.wake());
         self.failed.send_replace(true);
         error
@@ -352,7 +347,7 @@ impl Core {
     /// In a simulation: callbacks of batches that will never be synced.
     fn drop_unsynced(&self, error: &ShelfError) {
         if let Some(pending) = &self.inline {
-            let written = std::mem::take(&mut *pending.lock().unwrap_or_else(PoisonError::into_inner));
+            let written = std::mem::take(&mut *pending.lock());
             complete(
                 written.into_iter().flat_map(|one| one.done).collect(),
                 &Err(error.clone()),
@@ -373,14 +368,9 @@ impl Core {
         }
         let mut inbox = self.inbox();
         while !inbox.thread_ended {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left == Duration::ZERO {
-                return false;
+            if self.changed.wait_until(&mut inbox, deadline).timed_out() {
+                return inbox.thread_ended;
             }
-            (inbox, _) = self
-                .changed
-                .wait_timeout(inbox, left)
-                .unwrap_or_else(PoisonError::into_inner);
         }
         true
     }

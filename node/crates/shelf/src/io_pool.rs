@@ -6,8 +6,10 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::error::{ErrorClass, ShelfError, ShelfLabel};
 use crate::limits::{IO_QUEUE_LEN_MAX, IO_THREADS};
@@ -28,7 +30,7 @@ struct Shared {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Jobs> {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+        self.jobs.lock()
     }
 }
 
@@ -102,15 +104,9 @@ impl IoPool {
     pub(crate) fn wait_ended(&self, deadline: Instant) -> bool {
         let mut jobs = self.shared.lock();
         while jobs.threads > 0 {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left == Duration::ZERO {
-                return false;
+            if self.shared.changed.wait_until(&mut jobs, deadline).timed_out() {
+                return jobs.threads == 0;
             }
-            (jobs, _) = self
-                .shared
-                .changed
-                .wait_timeout(jobs, left)
-                .unwrap_or_else(PoisonError::into_inner);
         }
         true
     }
@@ -128,7 +124,7 @@ fn run(shared: &Shared) {
         } else if jobs.closing {
             break;
         } else {
-            jobs = shared.changed.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+            shared.changed.wait(&mut jobs);
         }
     }
     jobs.threads -= 1;
@@ -137,8 +133,10 @@ fn run(shared: &Shared) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
 
     #[test]
     fn a_panicking_job_leaves_the_threads_running() {

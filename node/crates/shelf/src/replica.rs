@@ -10,10 +10,11 @@
 //! Must not know: what heads, markers, votes and state mean.
 
 use std::ops::Range;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use mail_model::{GroupId, LogIndex, ReplicaId};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::committer::{Core, Done, Queued};
 use crate::encode::Op;
@@ -98,7 +99,7 @@ impl Replica {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 
     pub(crate) fn generation(&self) -> Generation {
@@ -422,7 +423,7 @@ impl ReplicaStore {
             if inner.written >= op {
                 return Ok(());
             }
-            inner = self.replica.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            self.replica.changed.wait(&mut inner);
         }
     }
 
@@ -432,7 +433,7 @@ impl ReplicaStore {
         let queued = inner.queued;
         while inner.written < queued {
             self.core.check()?;
-            inner = self.replica.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            self.replica.changed.wait(&mut inner);
         }
         Ok(())
     }

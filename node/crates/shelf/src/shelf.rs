@@ -10,7 +10,7 @@ use std::future::Future;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -405,8 +405,8 @@ impl Shelf {
         core.write_synced(&batch)
     }
 
-    fn open_replicas(&self) -> MutexGuard<'_, std::collections::BTreeMap<ReplicaId, Arc<Replica>>> {
-        self.core().replicas.lock().unwrap_or_else(PoisonError::into_inner)
+    fn open_replicas(&self) -> parking_lot::MutexGuard<'_, std::collections::BTreeMap<ReplicaId, Arc<Replica>>> {
+        self.core().replicas.lock()
     }
 
     fn refused(&self, operation: &'static str, id: ReplicaId, why: &str) -> ShelfError {
