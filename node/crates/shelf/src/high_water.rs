@@ -14,11 +14,12 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
 use bytes::{Buf, BufMut};
 use mail_model::ShelfId;
+use parking_lot::{Condvar, Mutex};
 
 use crate::crashsafe;
 use crate::error::ShelfLabel;
@@ -202,7 +203,7 @@ impl HighWater {
 
 impl Drop for HighWater {
     fn drop(&mut self) {
-        *self.stop.stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self.stop.stopped.lock() = true;
         self.stop.changed.notify_all();
     }
 }
@@ -244,12 +245,10 @@ impl Carrier {
 
     /// Waits for the next turn; `true` when there is none.
     fn wait(&self) -> bool {
-        let stopped = self.stop.stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self
-            .stop
-            .changed
-            .wait_timeout_while(stopped, HIGH_WATER_INTERVAL, |stopped| !*stopped);
-        *waited.unwrap_or_else(PoisonError::into_inner).0
+        let mut stopped = self.stop.stopped.lock();
+        let changed = &self.stop.changed;
+        changed.wait_while_for(&mut stopped, |stopped| !*stopped, HIGH_WATER_INTERVAL);
+        *stopped
     }
 
     fn warn(&self, error: &io::Error) {

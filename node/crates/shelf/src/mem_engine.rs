@@ -11,9 +11,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::{Bound, ControlFlow};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::engine::{Batch, BatchOp, Column, Engine, EngineSnapshot, KeyRange, RowVisitor};
 use crate::error::{ErrorClass, ShelfError, ShelfLabel};
@@ -186,7 +187,7 @@ impl MemDisk {
     }
 
     fn lock(&self) -> MutexGuard<'_, Medium> {
-        self.medium.lock().unwrap_or_else(PoisonError::into_inner)
+        self.medium.lock()
     }
 }
 

@@ -10,10 +10,11 @@
 use std::future::{Future, poll_fn};
 use std::ops::ControlFlow;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use rocksdb::{ReadOptions, SnapshotWithThreadMode};
 
 use crate::engine::{Column, EngineSnapshot, KeyRange, RowVisitor};
@@ -98,10 +99,10 @@ impl RocksSnapshot {
     }
 
     fn ask(&self, request: Request) -> Result<Answer, ShelfError> {
-        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        lock(&self.exchange).request = Some(request);
+        let mut reader = self.reader.lock();
+        self.exchange.lock().request = Some(request);
         let _waits = reader.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        let answer = lock(&self.exchange).answer.take();
+        let answer = self.exchange.lock().answer.take();
         answer.unwrap_or_else(|| Err(self.bug()))
     }
 
@@ -156,17 +157,13 @@ impl RocksSnapshot {
     }
 }
 
-fn lock(exchange: &Mutex<Exchange>) -> std::sync::MutexGuard<'_, Exchange> {
-    exchange.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Holds the snapshot and answers one request after the other, for ever.
 async fn serve(label: ShelfLabel, db: Arc<Db>, exchange: Arc<Mutex<Exchange>>) {
     let snapshot = db.snapshot();
     loop {
-        let request = poll_fn(|_| lock(&exchange).request.take().map_or(Poll::Pending, Poll::Ready)).await;
+        let request = poll_fn(|_| exchange.lock().request.take().map_or(Poll::Pending, Poll::Ready)).await;
         let answer = answer(&label, &db, &snapshot, request);
-        lock(&exchange).answer = Some(answer);
+        exchange.lock().answer = Some(answer);
     }
 }
 

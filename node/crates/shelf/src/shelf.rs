@@ -5,16 +5,18 @@
 //! - Closing and failing never wait for a thread that hangs in the disk; such threads are left behind.
 //! - A replica id is used once: one that was retired is never opened again (DESIGN D2).
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mail_model::{GroupId, ReplicaId};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use crate::clean_stop;
@@ -234,7 +236,7 @@ impl Shelf {
     }
 
     pub(crate) fn at_stop(&self, at_stop: AtStop) {
-        *self.handle.at_stop.lock().unwrap_or_else(PoisonError::into_inner) = Some(at_stop);
+        *self.handle.at_stop.lock() = Some(at_stop);
     }
 
     /// Takes no more work, commits what is queued, and lets go of the engine. Returns whether every thread and view
@@ -249,12 +251,7 @@ impl Shelf {
             io.close();
             ended &= io.wait_ended(deadline);
         }
-        let at_stop = self
-            .handle
-            .at_stop
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let at_stop = self.handle.at_stop.lock().take();
         let Some(engine) = core.take_engine() else { return ended };
         // The last sync and the end of RocksDB may hang like any other call, so nobody waits for them past the deadline.
         let (sender, receiver) = mpsc::channel();
@@ -405,7 +402,7 @@ impl Shelf {
         core.write_synced(&batch)
     }
 
-    fn open_replicas(&self) -> parking_lot::MutexGuard<'_, std::collections::BTreeMap<ReplicaId, Arc<Replica>>> {
+    fn open_replicas(&self) -> MutexGuard<'_, BTreeMap<ReplicaId, Arc<Replica>>> {
         self.core().replicas.lock()
     }
 

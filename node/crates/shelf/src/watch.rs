@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use crate::engine::{Batch, Column, Engine, EngineSnapshot, KeyRange, RowVisitor};
 use crate::error::ShelfError;
@@ -49,7 +50,7 @@ impl Watch {
 
     pub(crate) fn oldest(&self) -> Option<InFlight> {
         let now = self.now();
-        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = self.slots.lock();
         let ages = slots.running.values().map(|(operation, start)| {
             let age = now.saturating_sub(start.load(Ordering::Relaxed));
             InFlight {
@@ -66,7 +67,7 @@ impl Watch {
 
     fn enter(&self, operation: &'static str) -> Call<'_> {
         let start = Arc::new(AtomicU64::new(self.now()));
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.slots.lock();
         slots.next += 1;
         let id = slots.next;
         slots.running.insert(id, (operation, start.clone()));
@@ -99,12 +100,7 @@ impl Call<'_> {
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
-        self.watch
-            .slots
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .running
-            .remove(&self.id);
+        self.watch.slots.lock().running.remove(&self.id);
     }
 }
 
