@@ -46,6 +46,8 @@ pub enum ErrorClass {
     Refused,
     /// The shelf was closed, or has failed before; the detail says why.
     Closed,
+    /// It was asked for what is in memory, and this is not: ask the disk.
+    NotInMemory,
     /// None of the above: a mistake of ours.
     Bug,
 }
@@ -62,6 +64,7 @@ impl ErrorClass {
             Self::Stalled => "stalled",
             Self::Refused => "refused",
             Self::Closed => "closed",
+            Self::NotInMemory => "not in memory",
             Self::Bug => "bug",
         }
     }

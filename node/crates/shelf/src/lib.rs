@@ -35,6 +35,7 @@ mod rocks_engine;
 mod rocks_snapshot;
 mod shelf;
 mod state;
+mod state_cache;
 mod tail;
 mod watch;
 

@@ -10,6 +10,9 @@ pub const COMMIT_BYTES_MAX: usize = 4 << 20;
 /// are kept beyond it, since nothing else holds them.
 pub const TAIL_BYTES_MAX: usize = 2 << 20;
 
+/// Memory that the rows of one replica's applied state take that were asked for lately: some two thousand of them.
+pub const STATE_CACHE_BYTES: usize = 512 << 10;
+
 /// Most bytes queued for the committer of one shelf. Leaders bound what is in flight per group, so only a disk that no
 /// longer writes gets here: the shelf then fails itself as stalled, so that it cannot take the node's memory.
 pub const QUEUE_BYTES_MAX: usize = 512 << 20;

@@ -25,6 +25,7 @@ use crate::limits::{BLOB_BYTES_MAX, HEAD_BYTES_MAX};
 use crate::log_reader;
 use crate::shelf::Shelf;
 use crate::state::StateView;
+use crate::state_cache::{NotInMemory, StateCache};
 use crate::tail::{Budget, LogEntry, Tail};
 
 /// The ends of a log.
@@ -86,6 +87,7 @@ pub(crate) struct Replica {
     pub(crate) group: GroupId,
     inner: Mutex<Inner>,
     changed: Condvar,
+    pub(crate) cache: StateCache,
 }
 
 impl Replica {
@@ -95,6 +97,7 @@ impl Replica {
             group,
             inner: Mutex::new(inner),
             changed: Condvar::new(),
+            cache: StateCache::default(),
         }
     }
 
@@ -400,11 +403,30 @@ impl ReplicaStore {
         let engine = self.core.engine()?;
         loop {
             let generation = self.replica.generation();
+            let edition = self.replica.cache.edition();
             let snapshot = engine.snapshot()?;
-            if self.replica.generation() == generation {
-                return Ok(StateView::new(snapshot, Prefix::new(self.replica.id, generation)));
+            if self.replica.generation() != generation {
+                continue;
             }
+            let view = StateView::new(snapshot, Prefix::new(self.replica.id, generation));
+            return Ok(match edition {
+                Some(edition) if self.replica.cache.edition() == Some(edition) => {
+                    view.with_cache(self.replica.clone(), edition)
+                }
+                _ => view,
+            });
         }
+    }
+
+    /// What is in memory of the applied state as it is now, if that can be told: a read of anything else is an error of
+    /// class [`ErrorClass::NotInMemory`]. Never waits for the disk, so it may be asked anywhere.
+    #[must_use]
+    pub fn memory_view(&self) -> Option<StateView> {
+        self.core.check().ok()?;
+        let edition = self.replica.cache.edition()?;
+        let nothing = Arc::new(NotInMemory(self.core.label.clone()));
+        let view = StateView::new(nothing, Prefix::new(self.replica.id, self.replica.generation()));
+        Some(view.with_cache(self.replica.clone(), edition))
     }
 
     /// Waits until the entry at `index` is written, though maybe not synced. Blocks.
@@ -446,7 +468,10 @@ impl ReplicaStore {
     pub fn write_state(&self, after: LogIndex, batch: &Batch) -> Result<(), ShelfError> {
         self.wait_written(after)?;
         let engine = self.core.engine()?;
-        engine.write(batch).map_err(|error| self.core.fail(error))
+        self.replica.cache.begin();
+        engine.write(batch).map_err(|error| self.core.fail(error))?;
+        self.replica.cache.publish(batch);
+        Ok(())
     }
 }
 

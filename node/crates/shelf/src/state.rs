@@ -16,17 +16,32 @@ use mail_model::LogIndex;
 use crate::engine::{Batch, Column, EngineSnapshot, KeyRange, RowVisitor};
 use crate::error::ShelfError;
 use crate::key::{self, Prefix};
+use crate::replica::Replica;
+use crate::state_cache::Edition;
 
 /// The state of one replica at one instant. Cheap to clone; holding it keeps old data on disk.
 #[derive(Clone)]
 pub struct StateView {
     snapshot: Arc<dyn EngineSnapshot>,
     prefix: Prefix,
+    /// What is in memory of this state, while it is the present one.
+    cached: Option<(Arc<Replica>, Edition)>,
 }
 
 impl StateView {
     pub(crate) fn new(snapshot: Arc<dyn EngineSnapshot>, prefix: Prefix) -> Self {
-        Self { snapshot, prefix }
+        let cached = None;
+        Self {
+            snapshot,
+            prefix,
+            cached,
+        }
+    }
+
+    /// The same state, of which `edition` of the replica's cache is part.
+    pub(crate) fn with_cache(self, replica: Arc<Replica>, edition: Edition) -> Self {
+        let cached = Some((replica, edition));
+        Self { cached, ..self }
     }
 
     /// The value of `key`.
@@ -34,7 +49,16 @@ impl StateView {
     /// # Errors
     /// When it cannot be read or fails its checksum.
     pub fn get(&self, key: &[u8]) -> Result<Option<Bytes>, ShelfError> {
-        self.snapshot.get(Column::State, &self.prefix.join(key))
+        let key = self.prefix.join(key);
+        let Some((replica, edition)) = &self.cached else {
+            return self.snapshot.get(Column::State, &key);
+        };
+        if let Some(value) = replica.cache.get(*edition, &key) {
+            return Ok(value);
+        }
+        let value = self.snapshot.get(Column::State, &key)?;
+        replica.cache.fill(*edition, key, value.clone());
+        Ok(value)
     }
 
     /// The values of `keys`, in their order, in one read.

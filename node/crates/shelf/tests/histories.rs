@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 use shelf::{
     Crash, Done, KeyRange, LogEntry, MemDisk, Opened, ReplicaStore, SharedPool, Shelf, ShelfConfig, ShelfIdentity,
-    StateTxn,
+    StateTxn, StateView,
 };
 
 const REPLICA: ReplicaId = ReplicaId(1);
@@ -229,7 +229,9 @@ impl Driver {
         if from == to {
             return;
         }
+        let before = self.image.state.clone();
         let view = self.store.state_view().expect("opens");
+        check_state(&view, &before);
         let mut txn = StateTxn::new(&view, LogIndex(from));
         for index in from..to {
             txn.set_index(LogIndex(index));
@@ -250,10 +252,19 @@ impl Driver {
         self.store
             .write_state(LogIndex(to - 1), &txn.finish().batch)
             .expect("written");
+        check_state(&view, &before);
+        // All that was asked for before is in memory.
+        check_state(
+            &self.store.memory_view().expect("nothing is written"),
+            &self.image.state,
+        );
+        check_state(&self.store.state_view().expect("opens"), &self.image.state);
         self.keep();
     }
 
     fn install(&mut self, upto: u64) {
+        // What is in memory of the state before the install must not be taken for the one after it.
+        check_state(&self.store.state_view().expect("opens"), &self.image.state);
         if self.image.purged >= Some(upto) {
             return;
         }
@@ -399,5 +410,14 @@ proptest! {
         assert!(shelf.close(PATIENCE), "released");
         let shelf = open();
         prop_assert_eq!(Image::read(&shelf.replica(REPLICA).expect("opens")), image);
+    }
+}
+
+/// Asks for every key that these histories know.
+fn check_state(view: &StateView, expected: &BTreeMap<Vec<u8>, Bytes>) {
+    let numbered = (0..5).map(|number| vec![b'k', number]);
+    for key in numbered.chain([b"applied".to_vec(), b"from snapshot".to_vec()]) {
+        let found = view.get(&key).expect("reads");
+        assert_eq!(found.as_ref(), expected.get(&key), "{}", key.escape_ascii());
     }
 }
