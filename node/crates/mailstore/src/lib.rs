@@ -13,6 +13,8 @@ pub mod command;
 pub mod directory;
 mod event;
 pub mod front;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod id;
 mod key;
 pub mod limits;

@@ -16,6 +16,8 @@ mod conformance;
 mod deadline;
 mod feed;
 mod front_lane;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod lanes;
 mod leading;
 pub mod limits;

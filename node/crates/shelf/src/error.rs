@@ -99,6 +99,7 @@ impl ErrorClass {
     }
 
     /// The class of a RocksDB error, from its kind and from the text that the operating system put into its message.
+    #[cfg(feature = "rocksdb")]
     pub(crate) fn of_rocks(error: &rocksdb::Error) -> Self {
         use rocksdb::ErrorKind as K;
         match error.kind() {
@@ -179,6 +180,7 @@ impl ShelfError {
     }
 
     /// An error of RocksDB.
+    #[cfg(feature = "rocksdb")]
     pub(crate) fn rocks(label: &ShelfLabel, operation: &'static str, error: &rocksdb::Error) -> Self {
         Self::new(label, ErrorClass::of_rocks(error), operation, error)
     }

@@ -51,7 +51,7 @@ fn encode_slot(shelf: ShelfId, counter: u64, sequence: u64) -> Vec<u8> {
 }
 
 /// (counter, batch number) of a slot, if it is whole.
-fn decode_slot(slot: &[u8], shelf: ShelfId) -> Option<(u64, u64)> {
+pub(crate) fn decode_slot(slot: &[u8], shelf: ShelfId) -> Option<(u64, u64)> {
     let (checked, mut rest) = slot.split_at_checked(CHECKED_BYTES)?;
     if rest.len() < 4 || crc32c::crc32c(checked) != rest.get_u32_le() {
         return None;

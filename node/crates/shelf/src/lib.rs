@@ -10,6 +10,10 @@
 //! - The first failed write or sync ends an opening; nothing is retried in it.
 //!
 //! Must not know: consensus, mail, networks.
+#![cfg_attr(
+    not(feature = "rocksdb"),
+    allow(dead_code, reason = "what only a shelf in a directory needs goes with its engine")
+)]
 
 mod clean_stop;
 mod committer;
@@ -17,6 +21,8 @@ mod crashsafe;
 mod encode;
 mod engine;
 mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod high_water;
 mod identity;
 mod install;
@@ -26,12 +32,15 @@ pub mod limits;
 mod load;
 mod log_reader;
 mod mem_engine;
+#[cfg(feature = "rocksdb")]
 mod open;
 pub mod piece;
 mod queue;
 mod record;
 mod replica;
+#[cfg(feature = "rocksdb")]
 mod rocks_engine;
+#[cfg(feature = "rocksdb")]
 mod rocks_snapshot;
 mod shelf;
 mod state;
@@ -45,9 +54,11 @@ pub use error::{ErrorClass, ShelfError, ShelfLabel};
 pub use identity::{ShelfIdentity, read as read_identity};
 pub use install::Staging;
 pub use mem_engine::{Crash, MemDisk, MemEngine, MemFaults, SYNCED_KEPT};
+#[cfg(feature = "rocksdb")]
 pub use open::{Doubtful, Opened, RestartVerdict, ShelfConfig, init, open};
 pub use record::ReplicaState;
 pub use replica::{LogBounds, ReplicaStore};
+#[cfg(feature = "rocksdb")]
 pub use rocks_engine::{RocksEngine, SharedPool};
 pub use shelf::{ReplicaInfo, Shelf};
 pub use state::{StateChanges, StateEvent, StateTxn, StateView};

@@ -16,6 +16,8 @@
 mod access;
 mod command;
 mod front;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod key;
 pub mod limits;
 mod machine;
