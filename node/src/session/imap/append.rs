@@ -3,14 +3,17 @@
 //! Invariants
 //! - What can be refused beforehand is refused before the message is sent: a mailbox that is not there, a full quota.
 //! - The message is in the mailbox when OK is sent, or it is not there at all.
+//! - A message has a time to be whole in, however lively it drips.
 //! - A failure while it comes is told at its end, since the client cannot be stopped; the bytes are dropped until then.
 
 use imap_wire::{Append, Tag};
 use mail_model::{FlagSet, InternalDate, MailboxId, Uid};
 use mailstore::front::{BodyWriter, ErrorClass, Freshness, NewMessage};
 use mailstore::{Account, Rejection, StoreError};
+use tokio::time::Instant;
 
 use super::error::{End, Failure};
+use super::limits::APPEND_WITHIN;
 use super::outcome::{Done, DoneCode, Outcome};
 use super::session::{Doing, Session};
 use crate::clock::internal_date_now;
@@ -23,6 +26,8 @@ pub(super) struct Incoming {
     date: InternalDate,
     /// What takes its bytes, or why they are dropped.
     writer: Result<BodyWriter, StoreError>,
+    /// When it has to be whole.
+    ends_at: Instant,
 }
 
 impl Session {
@@ -59,6 +64,7 @@ impl Session {
             flags: append.flags.unwrap_or_default(),
             date: append.date.unwrap_or_else(internal_date_now),
             writer: Ok(writer),
+            ends_at: Instant::now() + APPEND_WITHIN,
         })
     }
 
@@ -89,6 +95,11 @@ impl Session {
 }
 
 impl Incoming {
+    /// When it has to be whole.
+    pub(super) fn ends_at(&self) -> Instant {
+        self.ends_at
+    }
+
     async fn push(&mut self, octets: &[u8]) {
         let Ok(writer) = &mut self.writer else { return };
         if let Err(error) = writer.push(octets).await {

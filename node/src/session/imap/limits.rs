@@ -55,6 +55,9 @@ pub const SEARCH_FIELD_BYTES_MAX: usize = 256 << 10;
 /// Octets that SEARCH looks at before others have their turn: less than a millisecond.
 pub const SEARCH_BYTES_PER_TURN: usize = 64 << 10;
 
+/// How long a client may take for the message of one APPEND, so that dripping octets hold no session for ever.
+pub const APPEND_WITHIN: Duration = Duration::from_hours(2);
+
 const _: () = assert!(OUTPUT_KEEP_BYTES <= OUTPUT_BYTES);
 const _: () = assert!(SENT_IN_PLACE_BYTES <= OUTPUT_BYTES);
 const _: () = assert!(WRITE_BYTES >= OUTPUT_BYTES, "a full buffer is one write");
@@ -65,3 +68,4 @@ const _: () = assert!(TLS_HANDSHAKE_WITHIN.as_secs() <= AUTOLOGOUT_BEFORE_LOGIN.
 const _: () = assert!(SEARCH_PROGRESS.as_secs() < SEARCH_WITHIN.as_secs());
 const _: () = assert!(SEARCH_WITHIN.as_secs() < AUTOLOGOUT.as_secs());
 const _: () = assert!(SEARCH_KEY_BYTES_MAX <= LITERAL_BYTES_MAX);
+const _: () = assert!(APPEND_WITHIN.as_secs() > AUTOLOGOUT.as_secs());

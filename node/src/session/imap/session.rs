@@ -175,7 +175,11 @@ impl Session {
         } else {
             AUTOLOGOUT_BEFORE_LOGIN
         };
-        self.deadline = Instant::now() + silence;
+        let deadline = Instant::now() + silence;
+        self.deadline = match &self.doing {
+            Doing::Append(incoming) => deadline.min(incoming.ends_at()),
+            _ => deadline,
+        };
     }
 
     /// Whether the node stops or the account was closed: long commands ask between messages.

@@ -87,7 +87,12 @@ impl Client {
     }
 
     pub(super) async fn send(&mut self, octets: &[u8]) {
-        self.writer.write_all(octets).await.expect("the session reads");
+        self.try_send(octets).await.expect("the session reads");
+    }
+
+    /// The same to a session that may have ended.
+    pub(super) async fn try_send(&mut self, octets: &[u8]) -> std::io::Result<()> {
+        self.writer.write_all(octets).await
     }
 
     /// The next line without its end; `None` when the session has ended.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use imap_wire::limits::{AUTOLOGOUT, AUTOLOGOUT_BEFORE_LOGIN};
 use tokio::time::Instant;
 
+use super::super::limits::APPEND_WITHIN;
 use super::harness::{Client, check, node_and_client};
 use crate::testing::node_with_accounts;
 
@@ -109,5 +110,53 @@ async fn a_client_that_never_reads_is_given_up() {
         left += line.len() + 2;
     }
     assert!(left < message.len(), "{left} octets");
+    check(&node).await;
+}
+
+#[tokio::test]
+async fn a_message_that_drips_in_has_two_hours_like_one_over_smtp() {
+    let (node, mut slow) = node_and_client().await;
+    slow.run("C: a APPEND INBOX {1000000}\nS: + go on").await;
+    tokio::time::pause();
+    let begun = Instant::now();
+    // Often enough for no silence to end it.
+    while slow.try_send(b"x").await.is_ok() && begun.elapsed() < 2 * APPEND_WITHIN {
+        tokio::time::sleep(Duration::from_mins(10)).await;
+    }
+    let bye = slow.line().await;
+    assert_eq!(bye.as_deref(), Some("* BYE no command for too long"));
+    let lasted = begun.elapsed();
+    assert!(
+        lasted >= APPEND_WITHIN && lasted < APPEND_WITHIN + Duration::from_mins(20),
+        "{lasted:?}"
+    );
+    tokio::time::resume();
+    let mut client = Client::logged_in(&node.services).await;
+    client
+        .run("C: a STATUS INBOX (MESSAGES)\nS: * STATUS INBOX (MESSAGES 0)\nS: a OK …")
+        .await;
+    check(&node).await;
+}
+
+#[tokio::test]
+async fn a_client_that_reads_an_octet_a_second_is_given_up() {
+    let (node, mut slow) = node_and_client().await;
+    let message = format!("Subject: 1\r\n\r\n{}", "x".repeat(200_000));
+    slow.append("INBOX", message.as_bytes()).await;
+    slow.send(b"a FETCH 1 BODY.PEEK[]\r\n").await;
+    assert_eq!(slow.line().await.as_deref(), Some("* 1 FETCH (BODY[] {200014}"));
+    tokio::time::pause();
+    let begun = Instant::now();
+    while begun.elapsed() < 3 * super::super::limits::WRITE_WITHIN {
+        slow.octets(1).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    tokio::time::resume();
+    // What the stream held, and no more.
+    let mut left = 0;
+    while let Some(line) = slow.line().await {
+        left += line.len() + 2;
+    }
+    assert!(left < message.len() / 2, "{left} octets");
     check(&node).await;
 }
