@@ -71,6 +71,14 @@ pub struct Limits {
     pub message_bytes_max: u64,
     /// Days for which the delivery log answers.
     pub delivery_log_days: u32,
+    /// Connections of mail clients that one node has open at once.
+    pub connections_max: u32,
+    /// Those of one client address.
+    pub connections_per_client_max: u32,
+    /// New ones that one client address may make a second, for longer than a moment.
+    pub connections_per_client_per_second: u32,
+    /// How full the file system of a shelf may be, in percent, before its groups take nothing that makes them grow.
+    pub shelf_full_percent: u32,
 }
 
 /// One node.

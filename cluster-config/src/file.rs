@@ -46,6 +46,10 @@ pub(crate) struct ServiceTable {
 pub(crate) struct LimitsTable {
     pub(crate) message_bytes_max: Option<Spanned<u64>>,
     pub(crate) delivery_log_days: Option<Spanned<u32>>,
+    pub(crate) shelf_full_percent: Option<Spanned<u32>>,
+    pub(crate) connections_max: Option<Spanned<u32>>,
+    pub(crate) connections_per_client_max: Option<Spanned<u32>>,
+    pub(crate) connections_per_client_per_second: Option<Spanned<u32>>,
 }
 
 #[derive(Deserialize)]

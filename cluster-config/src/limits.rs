@@ -33,6 +33,23 @@ pub const DELIVERY_LOG_DAYS_DEFAULT: u32 = 30;
 /// Most days that it is kept.
 pub const DELIVERY_LOG_DAYS_MAX: u32 = 3_650;
 
+/// How full a shelf may be, in percent, before nothing is taken that makes its groups grow, when the file names no number
+/// (DESIGN D12). The rest is for deleting, which writes first, and for compaction.
+pub const SHELF_FULL_PERCENT_DEFAULT: u32 = 95;
+/// The least that it may be.
+pub const SHELF_FULL_PERCENT_LOW: u32 = 50;
+/// The most that it may be.
+pub const SHELF_FULL_PERCENT_HIGH: u32 = 99;
+
+/// Connections of mail clients that a node has open at once when the file names no number.
+pub const CONNECTIONS_DEFAULT: u32 = 16_384;
+/// Most that it may have: each needs descriptors and memory.
+pub const CONNECTIONS_HIGH: u32 = 131_072;
+/// Those of one client address when the file names no number. A webmail server or a NAT has many users.
+pub const CONNECTIONS_PER_CLIENT_DEFAULT: u32 = 256;
+/// New ones of one client address a second when the file names no number: more than a busy relay makes.
+pub const CONNECTIONS_PER_CLIENT_PER_SECOND_DEFAULT: u32 = 50;
+
 /// Most bytes of a unix socket's path, its ending NUL aside (`sun_path`).
 pub const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// Name of a group of the system, in bytes (`LOGIN_NAME_MAX` of Linux).
@@ -49,6 +66,10 @@ const _: () = assert!(REPLICATION_MAX % 2 == 1 && SYSTEM_VOTERS_MAX % 2 == 1);
 const _: () = assert!(REPLICATION_MAX <= SYSTEM_VOTERS_MAX);
 const _: () = assert!(GROUPS_DEFAULT <= GROUPS_MAX);
 const _: () = assert!(MESSAGE_BYTES_LOW <= MESSAGE_BYTES_DEFAULT && MESSAGE_BYTES_DEFAULT <= MESSAGE_BYTES_HIGH);
+const _: () = assert!(SHELF_FULL_PERCENT_LOW <= SHELF_FULL_PERCENT_DEFAULT);
+const _: () = assert!(SHELF_FULL_PERCENT_DEFAULT <= SHELF_FULL_PERCENT_HIGH && SHELF_FULL_PERCENT_HIGH < 100);
+const _: () = assert!(CONNECTIONS_PER_CLIENT_DEFAULT < CONNECTIONS_DEFAULT && CONNECTIONS_DEFAULT <= CONNECTIONS_HIGH);
+const _: () = assert!(CONNECTIONS_PER_CLIENT_PER_SECOND_DEFAULT <= CONNECTIONS_PER_CLIENT_DEFAULT);
 const _: () = assert!(DELIVERY_LOG_DAYS_DEFAULT <= DELIVERY_LOG_DAYS_MAX);
 const _: () = assert!((DEMO_NODES_MAX as usize) <= NODES_MAX && (DEMO_SHELVES_MAX as usize) <= SHELVES_PER_NODE_MAX);
 const _: () = assert!(DEMO_PORT_STEP > 995, "the ports of two demo nodes must not meet");

@@ -18,8 +18,10 @@ use crate::config::{ClusterConfig, Limits, NodeConfig, ServiceConfig};
 use crate::error::Problem;
 use crate::file::{ClusterFile, ClusterTable, LimitsTable, ServiceTable};
 use crate::limits::{
+    CONNECTIONS_DEFAULT, CONNECTIONS_HIGH, CONNECTIONS_PER_CLIENT_DEFAULT, CONNECTIONS_PER_CLIENT_PER_SECOND_DEFAULT,
     DELIVERY_LOG_DAYS_DEFAULT, DELIVERY_LOG_DAYS_MAX, GROUPS_DEFAULT, GROUPS_MAX, MESSAGE_BYTES_DEFAULT,
-    MESSAGE_BYTES_HIGH, MESSAGE_BYTES_LOW, NODES_MAX, REPLICATION_MAX,
+    MESSAGE_BYTES_HIGH, MESSAGE_BYTES_LOW, NODES_MAX, REPLICATION_MAX, SHELF_FULL_PERCENT_DEFAULT,
+    SHELF_FULL_PERCENT_HIGH, SHELF_FULL_PERCENT_LOW,
 };
 use crate::name::Name;
 use crate::network::{InvalidNetwork, Networks};
@@ -308,6 +310,30 @@ fn limits(report: &mut Report<'_>, table: &LimitsTable) -> Limits {
             table.delivery_log_days.as_ref(),
             1..=DELIVERY_LOG_DAYS_MAX,
             DELIVERY_LOG_DAYS_DEFAULT,
+        ),
+        shelf_full_percent: report.number(
+            "limits: shelf_full_percent",
+            table.shelf_full_percent.as_ref(),
+            SHELF_FULL_PERCENT_LOW..=SHELF_FULL_PERCENT_HIGH,
+            SHELF_FULL_PERCENT_DEFAULT,
+        ),
+        connections_max: report.number(
+            "limits: connections_max",
+            table.connections_max.as_ref(),
+            1..=CONNECTIONS_HIGH,
+            CONNECTIONS_DEFAULT,
+        ),
+        connections_per_client_max: report.number(
+            "limits: connections_per_client_max",
+            table.connections_per_client_max.as_ref(),
+            1..=CONNECTIONS_HIGH,
+            CONNECTIONS_PER_CLIENT_DEFAULT,
+        ),
+        connections_per_client_per_second: report.number(
+            "limits: connections_per_client_per_second",
+            table.connections_per_client_per_second.as_ref(),
+            1..=CONNECTIONS_HIGH,
+            CONNECTIONS_PER_CLIENT_PER_SECOND_DEFAULT,
         ),
     }
 }

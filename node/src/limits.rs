@@ -3,11 +3,6 @@
 
 use std::time::Duration;
 
-/// Connections of mail clients that are open at once, over all listeners. Past it, clients are told to come back.
-pub const CONNECTIONS_MAX: usize = 16_384;
-/// Those of one client address. A webmail server or a NAT has many users; loopback is the machine itself and counts in
-/// the total only.
-pub const CLIENT_CONNECTIONS_MAX: usize = 256;
 /// TLS handshakes at once: each is a signature, and more would only wait for a core inside rustls instead of here.
 pub const HANDSHAKES_MAX: usize = 64;
 /// How long a client may take for its handshake, waiting for its turn included.
@@ -17,8 +12,12 @@ pub const BACKLOG: u32 = 1_024;
 /// Pause after a failed accept, such as for want of file descriptors: others may close some meanwhile.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// File descriptors that a connection may need, and those that all else needs.
-pub const DESCRIPTORS_WANTED: u64 = 2 * CONNECTIONS_MAX as u64 + 16_384;
+/// File descriptors that all but connections of mail clients needs; each of those may need two.
+pub const DESCRIPTORS_BESIDE: u64 = 16_384;
+
+/// Clients that are remembered for what they did lately, before those are looked for that can be forgotten. What is kept
+/// then is bounded by what a node admits within the time that one client's allowance takes to fill up.
+pub const CLIENTS_SWEPT_AT: usize = 1_024;
 
 /// Connections of administrators at once.
 pub const ADMIN_CONNECTIONS_MAX: usize = 64;
@@ -40,7 +39,7 @@ pub const STALLED_AFTER: Duration = Duration::from_secs(10);
 /// Time between looks at the calls in flight.
 pub const WATCH_EVERY: Duration = Duration::from_millis(500);
 /// Time between looks at the free space of a shelf.
-pub const SPACE_EVERY: Duration = Duration::from_secs(10);
+pub const SPACE_EVERY: Duration = Duration::from_secs(2);
 
 /// Time between looking up the addresses of the other nodes.
 pub const PEERS_EVERY: Duration = Duration::from_secs(60);
@@ -60,7 +59,7 @@ pub const SHELF_END_WITHIN: Duration = Duration::from_secs(8);
 /// The process is gone after this, whatever hangs.
 pub const STOP_WITHIN: Duration = Duration::from_secs(25);
 
-const _: () = assert!(CLIENT_CONNECTIONS_MAX < CONNECTIONS_MAX && HANDSHAKES_MAX < CONNECTIONS_MAX);
+const _: () = assert!(HANDSHAKES_MAX < cluster_config::limits::CONNECTIONS_DEFAULT as usize);
 const _: () = assert!(WATCH_EVERY.as_millis() < SLOW_AFTER.as_millis());
 const _: () = assert!(SLOW_AFTER.as_millis() < STALLED_AFTER.as_millis());
 const _: () = assert!(replication::limits::HAND_OVER_MS < GROUPS_END_WITHIN.as_millis() as u64);

@@ -175,8 +175,9 @@ mod tests {
         let (mut throttle, now) = (Throttle::default(), Instant::now());
         let (home, train) = (network("192.0.2.1"), network("198.51.100.7"));
         throttle.succeeded(home, ANN, now);
-        for n in 0..200u8 {
-            fail(&mut throttle, network(&format!("203.0.113.{n}")), ANN, 10, now);
+        // Ten thousand, from everywhere.
+        for n in 0..1_000_u32 {
+            fail(&mut throttle, Network::of(IpAddr::from(n.to_be_bytes())), ANN, 10, now);
         }
         assert_eq!(throttle.delay(train, ANN, now), ACCOUNT_DELAY_MAX);
         assert_eq!(throttle.delay(home, ANN, now), KNOWN_DELAY_MAX);

@@ -17,10 +17,10 @@ mod view;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use anyhow::Context;
-use cluster_config::tls;
+use cluster_config::{CertificateError, check_service_certificate, tls};
 use mailstore::Mailstore;
 use mailstore::directory::Directory;
 use mailstore::front::{DeliveryCloser, Sweeper};
@@ -43,9 +43,9 @@ use crate::admin::AdminApi;
 use crate::auth::{Access, Authenticator};
 use crate::delivery_log::DeliveryLog;
 use crate::limits::{
-    BLOCK_CACHE_BYTES, DESCRIPTORS_WANTED, GROUPS_END_WITHIN, SESSIONS_END_WITHIN, STOP_WITHIN, TRANSPORT_END_WITHIN,
+    BLOCK_CACHE_BYTES, DESCRIPTORS_BESIDE, GROUPS_END_WITHIN, SESSIONS_END_WITHIN, STOP_WITHIN, TRANSPORT_END_WITHIN,
 };
-use crate::listener::{Listeners, MailTls};
+use crate::listener::{Admission, AdmissionLimits, Listeners, MailTls};
 use crate::metrics::Metrics;
 use crate::queue;
 use crate::services::{Services, Settings, SharedServices};
@@ -70,10 +70,11 @@ pub async fn run(file: &Path, name: &str) -> anyhow::Result<()> {
         state.has_shelves(),
         "the shelves of node {name} were never made: run this once with --init-shelves"
     );
-    raise_descriptors();
+    raise_descriptors(setup.config.limits.connections_max);
     let mut stop_signals = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let metrics = Metrics::install()?;
     let listeners = Listeners::bind(&setup.node)?;
+    look_at_certificate(&setup)?;
     let mail_tls = MailTls::new(tls::service_config(&setup.config.service_certificate(&setup.node))?);
     let admin_tls = tls::admin_server_config(&setup.credentials)?;
 
@@ -102,7 +103,14 @@ pub async fn run(file: &Path, name: &str) -> anyhow::Result<()> {
     });
     let admin = AdminApi::new(services.clone(), view.clone());
     let sessions = TaskTracker::new();
-    listeners.serve(&services, mail_tls, (admin, admin_tls), (metrics, view), &sessions)?;
+    let admission = Admission::new(AdmissionLimits::of(&setup.config.limits));
+    listeners.serve(
+        &services,
+        (mail_tls, admission),
+        (admin, admin_tls),
+        (metrics, view),
+        &sessions,
+    )?;
     tracing::info!(node = name, cluster = %setup.plan.cluster, "node serves");
 
     tokio::select! {
@@ -115,6 +123,27 @@ pub async fn run(file: &Path, name: &str) -> anyhow::Result<()> {
     background.abort();
     shut_down(&sessions, &services, &replicator, transport, shelves).await;
     tracing::info!("node has stopped");
+    Ok(())
+}
+
+/// Says what mail programs will complain about. The node serves all the same: a warning there is less than no mail, and
+/// other servers deliver without looking.
+///
+/// # Errors
+/// What there is no TLS with.
+fn look_at_certificate(setup: &Setup) -> Result<(), CertificateError> {
+    let files = setup.config.service_certificate(&setup.node);
+    let checked = check_service_certificate(&files, &setup.config.service.names, SystemTime::now());
+    for problem in checked.err().into_iter().flatten() {
+        match problem {
+            CertificateError::Uncovered { .. } | CertificateError::Expired { .. } | CertificateError::NotYet { .. } => {
+                tracing::error!(%problem, "mail programs will not trust this node");
+            }
+            CertificateError::Read(_) | CertificateError::Unusable { .. } | CertificateError::OtherKey { .. } => {
+                return Err(problem);
+            }
+        }
+    }
     Ok(())
 }
 
@@ -197,21 +226,18 @@ fn end_in_time() {
 }
 
 /// Connections and database files are all descriptors; the limit of a log-in shell is far too low for a node.
-fn raise_descriptors() {
+fn raise_descriptors(connections_max: u32) {
+    let needed = 2 * u64::from(connections_max) + DESCRIPTORS_BESIDE;
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
-        let wanted = DESCRIPTORS_WANTED.min(hard);
+        let wanted = needed.min(hard);
         if soft < wanted {
             setrlimit(Resource::RLIMIT_NOFILE, wanted, hard)?;
         }
         Ok(soft.max(wanted))
     });
     match raised {
-        Ok(limit) if limit < DESCRIPTORS_WANTED => {
-            tracing::warn!(
-                limit,
-                wanted = DESCRIPTORS_WANTED,
-                "few open files are allowed; raise LimitNOFILE"
-            );
+        Ok(limit) if limit < needed => {
+            tracing::warn!(limit, wanted = needed, "few open files are allowed; raise LimitNOFILE");
         }
         Ok(_) => {}
         Err(error) => tracing::warn!(%error, "the limit of open files cannot be raised"),

@@ -114,6 +114,7 @@ mod tests {
     use rustls::pki_types::PrivatePkcs8KeyDer;
     use tokio::process::Command;
 
+    use super::super::admission::AdmissionLimits;
     use super::super::unix::BoundUnix;
     use super::*;
     use crate::testing::{PASSWORD, TestNode, node_with_accounts};
@@ -141,7 +142,7 @@ with smtplib.LMTP(sys.argv[1]) as client:
         Arc::new(MailPorts {
             services: node.services.clone(),
             tls: MailTls::new(tls),
-            admission: Admission::new(10, 10),
+            admission: Admission::new(AdmissionLimits::total(10)),
             handshakes: handshakes(),
             sessions: TaskTracker::new(),
         })

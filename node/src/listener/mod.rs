@@ -27,12 +27,12 @@ use self::service::MailService;
 use self::unix::BoundUnix;
 use crate::admin::AdminApi;
 use crate::boot::NodeView;
-use crate::limits::{ADMIN_CONNECTIONS_MAX, CLIENT_CONNECTIONS_MAX, CONNECTIONS_MAX, METRICS_CONNECTIONS_MAX};
+use crate::limits::{ADMIN_CONNECTIONS_MAX, METRICS_CONNECTIONS_MAX};
 use crate::metrics::Metrics;
 use crate::services::SharedServices;
 
 pub(crate) use self::accept::{Acceptor, Stream};
-pub(crate) use self::admission::Admission;
+pub(crate) use self::admission::{Admission, AdmissionLimits};
 
 /// TLS as mail clients are met with.
 #[derive(Clone)]
@@ -73,7 +73,7 @@ impl Listeners {
     pub(crate) fn serve(
         self,
         services: &SharedServices,
-        tls: MailTls,
+        (tls, admission): (MailTls, Admission),
         (admin, admin_tls): (AdminApi, ServerConfig),
         (metrics, view): (Metrics, Arc<NodeView>),
         sessions: &TaskTracker,
@@ -82,15 +82,15 @@ impl Listeners {
         let mail = Arc::new(MailPorts {
             services: services.clone(),
             tls,
-            admission: Admission::new(CONNECTIONS_MAX, CLIENT_CONNECTIONS_MAX),
+            admission,
             handshakes: mail::handshakes(),
             sessions: sessions.clone(),
         });
         let admin = Arc::new(admin);
         let admin_tls = Arc::new(admin_tls);
-        let admin_admission = Admission::new(ADMIN_CONNECTIONS_MAX, ADMIN_CONNECTIONS_MAX);
+        let admin_admission = Admission::new(AdmissionLimits::total(ADMIN_CONNECTIONS_MAX));
         let metrics = Arc::new(metrics);
-        let metrics_admission = Admission::new(METRICS_CONNECTIONS_MAX, METRICS_CONNECTIONS_MAX);
+        let metrics_admission = Admission::new(AdmissionLimits::total(METRICS_CONNECTIONS_MAX));
         metrics.keep_up(view.clone());
         for bound in self.bound {
             let listener = bound.listener;

@@ -59,7 +59,10 @@ pub fn read(label: &ShelfLabel, dir: &Path) -> Result<ShelfIdentity, ShelfError>
     const READ: &str = "read identity";
     let refused = |detail: String| ShelfError::new(label, ErrorClass::Refused, READ, detail);
     let bytes = crashsafe::read_file(dir, FILE);
-    let bytes = bytes.map_err(|error| ShelfError::io(label, READ, dir.display(), &error))?;
+    let bytes = bytes.map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => refused(format!("{} is not there: is its disk mounted?", dir.display())),
+        _ => ShelfError::io(label, READ, dir.display(), &error),
+    })?;
     let Some(bytes) = bytes else {
         let shown = dir.display();
         return Err(refused(
