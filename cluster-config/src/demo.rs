@@ -53,7 +53,8 @@ pub fn cluster_file(shape: &DemoShape) -> Result<String, DemoError> {
     }
     let mut text = format!(
         "# A demo cluster: every node on this machine, nothing reachable from outside.\n\n\
-         [cluster]\nname = \"demo\"\ngroups = {}\n\n[service]\nnames = [\"localhost\"]\n",
+         [cluster]\nname = \"demo\"\ngroups = {}\n\n[service]\nnames = [\"localhost\"]\n\n\
+         [limits]\n# It shares its disk with all that is on this machine.\nshelf_full_percent = 99\n",
         shape.groups
     );
     for node in 1..=shape.nodes {

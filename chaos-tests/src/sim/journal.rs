@@ -49,6 +49,10 @@ pub fn items(reply: &[u8]) -> Vec<Item> {
 pub struct Journal;
 
 impl StateMachine for Journal {
+    fn grows(&self, _: &[u8]) -> bool {
+        true
+    }
+
     fn apply(&self, txn: &mut StateTxn<'_>, at: &AppliedAt, payload: &[u8]) -> Result<Vec<u8>, ShelfError> {
         let Some((key, value)) = payload.split_first().filter(|(_, value)| value.len() == 8) else {
             return Ok(b"malformed".to_vec());

@@ -64,7 +64,9 @@ impl From<ChangeError> for Fail {
     fn from(error: ChangeError) -> Self {
         let kind = match &error {
             ChangeError::Rejected(_) | ChangeError::Proposal(ProposeError::TooLarge { .. }) => FailureKind::Refused,
-            ChangeError::Proposal(ProposeError::NotDone { .. }) => FailureKind::Unavailable,
+            ChangeError::Proposal(ProposeError::NotDone { .. } | ProposeError::NoSpace { .. }) => {
+                FailureKind::Unavailable
+            }
             ChangeError::Proposal(ProposeError::Uncertain { .. }) | ChangeError::Unreadable(_) => {
                 FailureKind::Uncertain
             }

@@ -123,14 +123,14 @@ pub(crate) async fn start_replicas(
 ) -> anyhow::Result<()> {
     let (mut starting, mut names) = (Vec::new(), Vec::new());
     for node_shelf in shelves {
-        let (Ok(shelf), Some(id)) = (&node_shelf.opened, node_shelf.id) else {
+        let (Ok(shelf), Some(id)) = (node_shelf.opened(), node_shelf.id) else {
             continue;
         };
         let place = ReplicaPlace {
             node: setup.id(),
             shelf: id,
         };
-        let listed = stores(shelf).await;
+        let listed = stores(&shelf).await;
         let (stores, retired) = listed.with_context(|| format!("list the replicas of shelf {}", node_shelf.name))?;
         if stores.is_empty() && retired > 0 {
             tracing::error!(shelf = %node_shelf.name, "no replica of this shelf may run");

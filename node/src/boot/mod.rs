@@ -10,6 +10,7 @@
 mod groups;
 mod make_shelves;
 mod names;
+mod reopen;
 mod setup;
 mod shelves;
 mod state_dir;
@@ -81,8 +82,8 @@ pub async fn run(file: &Path, name: &str) -> anyhow::Result<()> {
     let pool = SharedPool::new(setup.node.shelves.len(), BLOCK_CACHE_BYTES)?;
     let for_opening = (setup.clone(), pool.clone());
     let shelves = spawn_blocking(move || shelves::open_all(&for_opening.0, &for_opening.1)).await??;
-    shelves::watch(&shelves).context("watch the shelves")?;
     let replicator = groups::replicator(&setup);
+    shelves::watch(&shelves, &replicator).context("watch the shelves")?;
     // Before its replicas run, a node asks the others what they saw from them.
     let transport = groups::connect(&setup, &replicator).await?;
     groups::start_replicas(&setup, &shelves, &replicator).await?;
@@ -91,6 +92,12 @@ pub async fn run(file: &Path, name: &str) -> anyhow::Result<()> {
     let services = services(&setup, &replicator, stopping.clone())?;
     groups::found(&setup, &replicator, &services.directory).await;
     let background = background(&services);
+    let reopening = tokio::spawn(reopen::run(
+        setup.clone(),
+        shelves.clone(),
+        pool.clone(),
+        replicator.clone(),
+    ));
     let view = Arc::new(NodeView {
         cluster: setup.plan.cluster,
         node: setup.node.name.to_string(),
@@ -121,6 +128,7 @@ pub async fn run(file: &Path, name: &str) -> anyhow::Result<()> {
     end_in_time();
     stop.send_replace(true);
     background.abort();
+    reopening.abort();
     shut_down(&sessions, &services, &replicator, transport, shelves).await;
     tracing::info!("node has stopped");
     Ok(())

@@ -34,6 +34,11 @@ impl StateMachine for MailMachine {
         }
     }
 
+    /// What cannot be read is rejected by `apply` and leaves an entry behind all the same.
+    fn grows(&self, payload: &[u8]) -> bool {
+        codec::open::<AnyCommand>("command", payload).map_or(true, |command| command.grows())
+    }
+
     fn query(&self, view: &StateView, request: &[u8]) -> Result<Vec<u8>, ShelfError> {
         let outcome = match codec::open::<AnyQuery>("query", request) {
             Ok(query) => query.run(view),

@@ -3,7 +3,7 @@
 //!
 //! Invariants
 //! - A command that `propose` answered with `Ok` is committed on a majority and applied where the reply came from.
-//! - `ProposeError::NotDone` means that the command has had no effect and never will have one.
+//! - `ProposeError::NotDone`, and `NoSpace`, means that the command has had no effect and never will have one.
 //! - `ProposeError::Uncertain` is said only without a majority: the command may or may not take effect, once.
 //! - A `Token` only grows.
 
@@ -30,6 +30,10 @@ pub trait StateMachine: Send + Sync + 'static {
     /// # Errors
     /// Only what the shelf reports; the replica stops then.
     fn apply(&self, txn: &mut StateTxn<'_>, at: &AppliedAt, payload: &[u8]) -> Result<Vec<u8>, ShelfError>;
+
+    /// Whether a command puts more on the disk than it takes off in the end. Such commands wait for room (DESIGN D12); asked
+    /// of a leader whose group has too little of it, never by `apply`.
+    fn grows(&self, payload: &[u8]) -> bool;
 
     /// Answers one read against a consistent view. Runs on an I/O thread of the shelf.
     ///
@@ -98,6 +102,12 @@ pub enum ProposeError {
         group: GroupId,
         /// What stood in the way, for the log.
         reason: String,
+    },
+    /// It would have grown the group, most of whose shelves are full (DESIGN D12): it had no effect and never will have one.
+    #[error("group {group} has no space for it")]
+    NoSpace {
+        /// The group asked.
+        group: GroupId,
     },
     /// The group has no majority within reach: it may or may not take effect.
     #[error("group {group} lost its majority before it answered: {reason}")]

@@ -27,11 +27,16 @@ use crate::rpc::{self, ReplyRow, RequestRow};
 use crate::transport::{Class, TransportError};
 use crate::types::{CommandKind, GroupTypes, LogCommand, Outcome, ReplicaPlace, RequestId};
 
+/// Why a group does not take what makes it grow.
+const NO_SPACE: &str = "most of its shelves are full";
+
 /// How one attempt at a leader ended.
 enum Attempt {
     Answer(ReplyRow, Bytes),
     /// Certainly nothing was done.
     NotTaken(String),
+    /// The same, since the group has no room; it may have for other requests.
+    NoSpace,
     /// Something may have been done, or may be yet.
     Unknown(String),
 }
@@ -40,6 +45,7 @@ enum Attempt {
 enum Settled {
     Outcome(Outcome),
     NotTaken(String),
+    NoSpace,
     Unknown(String),
 }
 
@@ -105,6 +111,7 @@ impl<C: GroupTypes> Inner<C> {
                 Attempt::NotTaken("its leader is not known yet".to_owned())
             }
             Ok((ReplyRow::Refused { reason }, _)) => Attempt::NotTaken(reason),
+            Ok((ReplyRow::NoSpace, _)) => Attempt::NoSpace,
             Ok((ReplyRow::Unsettled { reason }, _)) => {
                 self.set_hint(group, None);
                 Attempt::Unknown(reason)
@@ -123,7 +130,7 @@ impl<C: GroupTypes> Inner<C> {
                 .await
             {
                 Attempt::Answer(ReplyRow::At { index }, _) => return Ok(Token(index)),
-                Attempt::Answer(..) => "the reply does not fit the request".to_owned(),
+                Attempt::Answer(..) | Attempt::NoSpace => "the reply does not fit the request".to_owned(),
                 Attempt::NotTaken(reason) | Attempt::Unknown(reason) => reason,
             };
             if deadline.is_over() {
@@ -154,6 +161,8 @@ impl<C: GroupTypes> Inner<C> {
                 }
                 Attempt::Answer(..) => "the reply does not fit the request".to_owned(),
                 Attempt::NotTaken(reason) => reason,
+                Attempt::NoSpace if !may_be_done => return Settled::NoSpace,
+                Attempt::NoSpace => NO_SPACE.to_owned(),
                 Attempt::Unknown(reason) => {
                     may_be_done = true;
                     pauses.reset();
@@ -184,6 +193,7 @@ impl<C: GroupTypes> Inner<C> {
                 Settled::Outcome(Outcome::NoLane(Some(known))) => lane.supersede(known),
                 Settled::Outcome(odd) => return Err(format!("opening a lane was answered with {odd}")),
                 Settled::NotTaken(reason) | Settled::Unknown(reason) => return Err(reason),
+                Settled::NoSpace => return Err(NO_SPACE.to_owned()),
             }
         }
         Ok(())
@@ -213,6 +223,7 @@ impl<C: GroupTypes> Inner<C> {
                 Settled::Outcome(Outcome::NoLane(_)) if !deadline.is_over() => lane.set_open(false),
                 Settled::Outcome(outcome) => return Err(odd_outcome(group, &outcome)),
                 Settled::NotTaken(reason) => return Err(ProposeError::NotDone { group, reason }),
+                Settled::NoSpace => return Err(ProposeError::NoSpace { group }),
                 Settled::Unknown(reason) => return self.settle(group, &ticket, reason, end).await,
             }
         }
@@ -230,7 +241,7 @@ impl<C: GroupTypes> Inner<C> {
         match self.insist(group, &cancel, || ticket.request(), end).await {
             Settled::Outcome(Outcome::Reply { index, reply }) => Ok(Applied { index, reply }),
             Settled::Outcome(Outcome::Cancelled) => Err(ProposeError::NotDone { group, reason }),
-            Settled::Outcome(_) | Settled::NotTaken(_) | Settled::Unknown(_) => {
+            Settled::Outcome(_) | Settled::NotTaken(_) | Settled::NoSpace | Settled::Unknown(_) => {
                 Err(ProposeError::Uncertain { group, reason })
             }
         }
@@ -262,7 +273,7 @@ impl<C: GroupTypes> Inner<C> {
                     let token = Token(index);
                     return Ok(QueryReply { token, reply });
                 }
-                Attempt::Answer(..) => "the reply does not fit the request".to_owned(),
+                Attempt::Answer(..) | Attempt::NoSpace => "the reply does not fit the request".to_owned(),
                 Attempt::NotTaken(reason) | Attempt::Unknown(reason) => reason,
             };
             if deadline.is_over() {

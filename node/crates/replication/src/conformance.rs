@@ -30,6 +30,10 @@ use crate::types::{Entry, LeaderId, LogId, TokioTypes, Vote};
 struct Nothing;
 
 impl StateMachine for Nothing {
+    fn grows(&self, _: &[u8]) -> bool {
+        true
+    }
+
     fn apply(&self, _: &mut StateTxn<'_>, _: &AppliedAt, _: &[u8]) -> Result<Vec<u8>, ShelfError> {
         Ok(Vec::new())
     }

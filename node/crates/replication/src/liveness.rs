@@ -36,6 +36,8 @@ pub struct Health {
     pub bad_shelves: BTreeMap<NodeId, BTreeSet<ShelfId>>,
     /// Shelves of this node that have failed.
     pub own_bad_shelves: BTreeSet<ShelfId>,
+    /// Shelves that their nodes, this one among them, say are full. What a dead node said last still counts.
+    pub full_shelves: BTreeMap<NodeId, BTreeSet<ShelfId>>,
 }
 
 impl Health {
@@ -50,14 +52,31 @@ impl Health {
                 .is_some_and(|shelves| shelves.contains(&place.shelf))
     }
 
+    /// Whether what is at `place` has no room for more.
+    #[must_use]
+    pub fn is_full(&self, place: ReplicaPlace) -> bool {
+        let full = self.full_shelves.get(&place.node);
+        full.is_some_and(|shelves| shelves.contains(&place.shelf))
+    }
+
+    /// Whether so many of a group's voters have room that they can commit what makes it grow (DESIGN D12).
+    pub(crate) fn has_space(&self, voters: impl IntoIterator<Item = ReplicaPlace>) -> bool {
+        let (mut all, mut roomy) = (0, 0);
+        for place in voters {
+            all += 1;
+            roomy += usize::from(!self.is_full(place));
+        }
+        roomy * 2 > all
+    }
+
+    /// Takes note of which of a node's shelves are full. Returns whether that is news.
+    pub(crate) fn set_full(&mut self, node: NodeId, full_shelves: Vec<ShelfId>) -> bool {
+        replace(&mut self.full_shelves, node, full_shelves)
+    }
+
     /// Takes note of what a node says of its shelves. Returns whether that is news.
     pub(crate) fn heard(&mut self, from: NodeId, bad_shelves: Vec<ShelfId>) -> bool {
-        let bad_shelves: BTreeSet<_> = bad_shelves.into_iter().collect();
-        if bad_shelves.is_empty() {
-            return self.bad_shelves.remove(&from).is_some();
-        }
-        let before = self.bad_shelves.insert(from, bad_shelves);
-        before.as_ref() != self.bad_shelves.get(&from)
+        replace(&mut self.bad_shelves, from, bad_shelves)
     }
 
     /// Takes note of whether a node answers. Returns whether that is news.
@@ -68,6 +87,16 @@ impl Health {
             self.dead.remove(&node)
         }
     }
+}
+
+/// Replaces what is known of a node's shelves. Returns whether that is news.
+fn replace(known: &mut BTreeMap<NodeId, BTreeSet<ShelfId>>, node: NodeId, shelves: Vec<ShelfId>) -> bool {
+    let shelves: BTreeSet<_> = shelves.into_iter().collect();
+    if shelves.is_empty() {
+        return known.remove(&node).is_some();
+    }
+    let before = known.insert(node, shelves);
+    before.as_ref() != known.get(&node)
 }
 
 /// Chooses the voter to lead next among those that answered: the longest log, then one that is fit, then the lowest id.
@@ -83,6 +112,18 @@ fn choose(voters: usize, answers: &[(ReplicaId, Option<LogId>, bool)]) -> Option
 }
 
 impl<C: GroupTypes> Replicator<C> {
+    /// Says which shelves of this node have no room for more: groups of which most replicas are on such shelves take
+    /// nothing that makes them grow until this is said anew (DESIGN D12).
+    pub fn set_full_shelves(&self, full_shelves: Vec<ShelfId>) {
+        let node = self.inner.node;
+        self.inner.health.modify(|health| health.set_full(node, full_shelves));
+    }
+
+    /// A shelf of this node that had failed is in order again, and its replicas run.
+    pub fn shelf_is_back(&self, shelf: ShelfId) {
+        self.inner.health.modify(|health| health.own_bad_shelves.remove(&shelf));
+    }
+
     /// Starts watching the other nodes of the cluster; ends with the last handle.
     pub fn watch_peers(&self) {
         for node in other_nodes(self.inner.node, self.inner.groups.values()) {
@@ -100,8 +141,7 @@ async fn watch_peer<C: GroupTypes>(inner: Weak<Inner<C>>, node: NodeId) {
     let mut silences: Option<metrics::Histogram> = None;
     loop {
         let Some(inner) = inner.upgrade() else { return };
-        let bad_shelves = inner.health.borrow().own_bad_shelves.iter().copied().collect();
-        let frame = rpc::write_request(&RequestRow::Liveness { bad_shelves }, &[]);
+        let frame = rpc::write_request(&inner.liveness(), &[]);
         let sent_ms = inner.mono_ms();
         if let Ok(reply) = inner.call(node, Class::Vote, frame, dead_after).await {
             match &silences {
@@ -148,6 +188,15 @@ async fn mend_groups<C: GroupTypes>(inner: Weak<Inner<C>>) {
 }
 
 impl<C: GroupTypes> Inner<C> {
+    fn liveness(&self) -> RequestRow {
+        let health = self.health.borrow();
+        let full = health.full_shelves.get(&self.node);
+        RequestRow::Liveness {
+            bad_shelves: health.own_bad_shelves.iter().copied().collect(),
+            full_shelves: full.into_iter().flatten().copied().collect(),
+        }
+    }
+
     /// Takes note of another node's time, read in the middle of a round trip that began at `sent_ms`.
     fn compare_clocks(&self, node: NodeId, sent_ms: u64, reply: &Bytes) {
         let round_trip_ms = self.mono_ms().saturating_sub(sent_ms);
@@ -277,5 +326,20 @@ mod tests {
         assert!(health.heard(node, Vec::new()));
         assert!(!health.is_bad(place));
         assert!(health.set_dead(node, true) && health.is_bad(place));
+    }
+
+    #[test]
+    fn a_group_has_space_while_most_of_its_voters_have() {
+        let at = |number: u8| ReplicaPlace {
+            node: NodeId([number; 16]),
+            shelf: ShelfId([number; 16]),
+        };
+        let voters = || [at(1), at(2), at(3)];
+        let mut health = Health::default();
+        assert!(health.has_space(voters()));
+        assert!(health.set_full(at(1).node, vec![at(1).shelf]) && health.has_space(voters()));
+        assert!(!health.has_space([at(1)]) && !health.is_bad(at(1)));
+        assert!(health.set_full(at(2).node, vec![at(2).shelf]) && !health.has_space(voters()));
+        assert!(health.set_full(at(1).node, Vec::new()) && health.has_space(voters()));
     }
 }

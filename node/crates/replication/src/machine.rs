@@ -126,6 +126,11 @@ impl Machine {
         Ok((Token(applied.map_or(0, |applied| applied.index)), Bytes::from(reply)))
     }
 
+    /// Whether a command makes the group grow (DESIGN D12).
+    pub(crate) fn grows(&self, payload: &[u8]) -> bool {
+        self.app.grows(payload)
+    }
+
     /// How far this replica has applied.
     #[must_use]
     pub(crate) fn applied(&self) -> &Watched<Token> {

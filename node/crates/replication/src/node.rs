@@ -27,7 +27,7 @@ use crate::replica::{Proposed, Replica, ReplicaStatus, blob_of, refused};
 use crate::rpc::{self, ReplyRow, RequestRow};
 use crate::seen::SeenTable;
 use crate::transport::{Class, Handler, Transport, TransportError};
-use crate::types::{GroupTypes, Incarnation, InstantOf, LogCommand, ReplicaPlace, Vote};
+use crate::types::{CommandKind, GroupTypes, Incarnation, InstantOf, LogCommand, ReplicaPlace, Vote};
 use crate::watched::Watched;
 
 /// A group as it was founded; its stored membership counts wherever there is one.
@@ -333,8 +333,12 @@ impl<C: GroupTypes> Inner<C> {
                 topic,
                 within_ms,
             } => self.follow_here(group, topic, within_ms).await,
-            RequestRow::Liveness { bad_shelves } => {
+            RequestRow::Liveness {
+                bad_shelves,
+                full_shelves,
+            } => {
                 self.health.modify(|health| health.heard(from, bad_shelves));
+                self.health.modify(|health| health.set_full(from, full_shelves));
                 let clock_ms = self.timeline_ms();
                 rpc::write_reply(&ReplyRow::Alive { clock_ms }, &[])
             }
@@ -415,12 +419,26 @@ impl<C: GroupTypes> Inner<C> {
         let Some(replica) = self.of_group(group).into_iter().find(|replica| replica.leads()) else {
             return self.not_leader(group, None);
         };
+        if self.lacks_space_for(&replica, &command) {
+            metrics::counter!("holdfast_no_space_total").increment(1);
+            return rpc::write_reply(&ReplyRow::NoSpace, &[]);
+        }
         match replica.propose(command).await {
             Proposed::Applied(outcome) => rpc::outcome_reply(&outcome),
             Proposed::NotLeader(leader) => self.not_leader(group, leader),
             Proposed::Busy(reason) => refused(reason),
             Proposed::Unsettled(reason) => rpc::write_reply(&ReplyRow::Unsettled { reason }, &[]),
         }
+    }
+
+    /// Whether a command would make a group grow that has no room for it (DESIGN D12). Lanes and cancellations never wait.
+    fn lacks_space_for(&self, replica: &Replica<C>, command: &LogCommand) -> bool {
+        if self.health.borrow().full_shelves.is_empty() || !matches!(command.kind, CommandKind::App) {
+            return false;
+        }
+        let members = replica.members().into_iter();
+        let voters = members.filter(|(_, _, votes)| *votes).map(|(_, place, _)| place);
+        !self.health.borrow().has_space(voters) && replica.machine().grows(&command.payload)
     }
 
     async fn read_index_here(&self, group: GroupId) -> Bytes {

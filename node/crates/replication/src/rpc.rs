@@ -160,6 +160,10 @@ pub(crate) enum RequestRow {
     Liveness {
         #[n(0)]
         bad_shelves: Vec<ShelfId>,
+        /// These have no room for more (DESIGN D12).
+        #[n(1)]
+        #[cbor(default)]
+        full_shelves: Vec<ShelfId>,
     },
     /// What was seen from these replicas, which are about to run again (DESIGN D10)?
     #[n(14)]
@@ -261,6 +265,9 @@ pub(crate) enum ReplyRow {
         #[n(0)]
         reason: String,
     },
+    /// No effect: the group has no room for what makes it grow (DESIGN D12).
+    #[n(15)]
+    NoSpace,
     /// Whether the request took effect is not known here; the text says why.
     #[n(10)]
     Unsettled {

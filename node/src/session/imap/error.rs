@@ -94,6 +94,10 @@ impl Failure {
 fn of_store(error: &StoreError) -> Result<(Status, Option<Code<'static>>, Cow<'static, str>), End> {
     match error.class() {
         ErrorClass::User => Ok((Status::No, Some(user_code(error)), error.to_string().into())),
+        ErrorClass::Temporary if matches!(error, StoreError::NoSpace(_)) => {
+            let text = "there is no space for more at the moment; deleting still works";
+            Ok((Status::No, Some(Code::Unavailable), text.into()))
+        }
         ErrorClass::Temporary => {
             tracing::debug!(%error, "a command is refused for now");
             let text = "this cannot be done at the moment, try again later";

@@ -30,6 +30,7 @@ impl Failure {
         match self {
             Self::Full => replies::over_quota(),
             Self::Store(error) if error.rejection() == Some(Rejection::OverQuota) => replies::over_quota(),
+            Self::Store(StoreError::NoSpace(_)) => replies::no_space(),
             Self::Store(_) | Self::Late => replies::try_later(),
         }
     }
@@ -109,6 +110,7 @@ mod tests {
         let full = || Err(Failure::Full);
         let late = || Err(Failure::Late);
         let over = || Err(Failure::Store(Rejection::OverQuota.into()));
+        let no_space = || Err(Failure::Store(StoreError::NoSpace(String::new())));
         let lost = || Err(Failure::Store(StoreError::Uncertain(String::new())));
         for (outcomes, expected) in [
             (vec![placed(OWN)], replies::delivered(&"01".repeat(16))),
@@ -123,6 +125,8 @@ mod tests {
             (vec![over(), placed(OWN)], replies::over_quota()),
             (vec![full(), late()], replies::try_later()),
             (vec![lost(), full()], replies::try_later()),
+            (vec![placed(OWN), no_space()], replies::no_space()),
+            (vec![no_space(), lost()], replies::try_later()),
             (vec![], replies::try_later()),
         ] {
             assert_eq!(reply(OWN, outcomes.iter()), expected, "{outcomes:?}");

@@ -96,6 +96,38 @@ macro_rules! commands {
     };
 }
 
+impl AnyCommand {
+    /// Whether it adds messages, bodies or mailboxes: what a group without room does not take (DESIGN D12). Flags and moves
+    /// are taken, since they are how most programs delete.
+    pub(crate) fn grows(&self) -> bool {
+        match self {
+            Self::Deliver(_)
+            | Self::AppendMessages(_)
+            | Self::UploadPiece(_)
+            | Self::CopyMessages(_)
+            | Self::CreateMailbox(_)
+            | Self::SetSubscription(_)
+            | Self::Enqueue(_) => true,
+            Self::EnsureAccount(_)
+            | Self::AbortUpload(_)
+            | Self::MoveMessages(_)
+            | Self::StoreFlags(_)
+            | Self::Expunge(_)
+            | Self::Pop3Quit(_)
+            | Self::DeleteMailbox(_)
+            | Self::RenameMailbox(_)
+            | Self::AdvanceRecent(_)
+            | Self::LockMaildrop(_)
+            | Self::UnlockMaildrop(_)
+            | Self::SetQuota(_)
+            | Self::Sweep(_)
+            | Self::CloseDeliveries(_)
+            | Self::RetryQueued(_)
+            | Self::CompleteQueued(_) => false,
+        }
+    }
+}
+
 commands! {
     0 EnsureAccount
     1 Deliver

@@ -30,6 +30,9 @@ pub enum StoreError {
     /// No majority or replica within reach; no effect.
     #[error("{0}")]
     Unavailable(String),
+    /// Most shelves of the group are full (DESIGN D12): IMAP `NO [UNAVAILABLE]`, SMTP 452. No effect.
+    #[error("{0}")]
+    NoSpace(String),
     /// The majority was lost before the answer.
     #[error("{0}")]
     Uncertain(String),
@@ -63,7 +66,7 @@ impl StoreError {
                 | Rejection::BadUidl => ErrorClass::User,
             },
             Self::Expunged => ErrorClass::User,
-            Self::Unavailable(_) => ErrorClass::Temporary,
+            Self::Unavailable(_) | Self::NoSpace(_) => ErrorClass::Temporary,
             Self::Uncertain(_) => ErrorClass::Uncertain,
             Self::Broken(_) => ErrorClass::Server,
         }
@@ -84,6 +87,7 @@ impl From<ProposeError> for StoreError {
         let text = error.to_string();
         match error {
             ProposeError::NotDone { .. } => Self::Unavailable(text),
+            ProposeError::NoSpace { .. } => Self::NoSpace(text),
             ProposeError::Uncertain { .. } => Self::Uncertain(text),
             ProposeError::TooLarge { .. } => Rejection::Limit(crate::rejection::LimitKind::Size).into(),
         }

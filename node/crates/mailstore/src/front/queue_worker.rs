@@ -184,7 +184,10 @@ impl QueueWorker {
             }
             Err(error) => {
                 tracing::debug!(%source, target = %key.target, %error, "queued deliveries are put off");
-                if matches!(error, StoreError::Unavailable(_) | StoreError::Uncertain(_)) {
+                if matches!(
+                    error,
+                    StoreError::Unavailable(_) | StoreError::NoSpace(_) | StoreError::Uncertain(_)
+                ) {
                     out_of_reach.insert(key.target);
                 }
                 worked
