@@ -576,3 +576,34 @@ fn a_wrong_recovery_key_is_told_and_issues_nothing() {
     assert!(unknown.contains("has no node n9"), "{unknown}");
     assert_eq!(site.everything(), before);
 }
+
+#[test]
+fn a_certificate_that_has_expired_lets_in_neither_a_node_nor_an_administrator() {
+    let (site, plan) = Site::founded();
+    let id = plan.node("n1").unwrap().id;
+    let name = &site.config.name;
+    // The CA is good for longer than the certificates that it issues.
+    let then = SystemTime::now() - Duration::from_secs(11 * 365 * 86_400);
+    let authority = found::Authority::make(name, then).unwrap();
+    let credentials = |file: &str, issued: found::Issued| {
+        let files = tls::CertificateFiles::named(site.dir.path(), file);
+        fs::write(&files.chain, issued.certificate_pem).unwrap();
+        fs::write(&files.key, issued.key_pem).unwrap();
+        let root = site.path("expired-ca.pem");
+        fs::write(&root, authority.certificate_pem()).unwrap();
+        tls::Credentials::load(&files, &root).unwrap()
+    };
+    let now = SystemTime::now();
+    let node = credentials("good-node", authority.node(id, "127.0.0.1", now).unwrap());
+    let admin = |when| credentials("admin-then", authority.admin(name, when).unwrap());
+    let reach = |admin: &tls::Credentials, node: &tls::Credentials| {
+        let server = tls::admin_server_config(node).unwrap();
+        handshake(tls::admin_client_config(admin).unwrap(), id, server).map(drop)
+    };
+    reach(&admin(now), &node).unwrap();
+    let refused = reach(&admin(then), &node).unwrap_err();
+    assert!(refused.to_string().contains("expired"), "{refused}");
+    let old_node = credentials("old-node", authority.node(id, "127.0.0.1", then).unwrap());
+    let refused = reach(&admin(now), &old_node).unwrap_err();
+    assert!(refused.to_string().contains("expired"), "{refused}");
+}

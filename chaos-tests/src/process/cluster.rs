@@ -239,6 +239,47 @@ impl Cluster {
         self.children.push((node, child));
     }
 
+    /// Runs a node that is not expected to start, with a cluster file of its own, until it ends, and returns what it said.
+    ///
+    /// # Panics
+    /// When it does not end.
+    #[must_use]
+    pub fn run_failing_node(&mut self, node: u16, file: &Path, wrapper: &[&OsStr]) -> String {
+        assert!(!self.is_running(node), "n{node} runs already");
+        self.reap(&[node]);
+        let program = Programs::get().node.as_os_str();
+        let mut command = wrapper.iter().copied().chain([program]);
+        let mut child = Command::new(command.next().expect("there is a program"))
+            .args(command)
+            .arg("--config")
+            .arg(file)
+            .args(["--node", &format!("n{node}")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("start n{node}: {error}"));
+        let mut told = child.stderr.take().expect("a pipe");
+        let (sender, said) = mpsc::channel();
+        thread::spawn(move || {
+            let mut text = String::new();
+            let read = told.read_to_string(&mut text);
+            // The other end goes with the test.
+            let _ = sender.send(read.map(|_| text));
+        });
+        let Ok(said) = said.recv_timeout(PATIENCE) else {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("n{node} was expected to end, and runs");
+        };
+        let said = said.expect("it speaks UTF-8");
+        assert!(
+            !child.wait().expect("it has ended").success(),
+            "n{node} says that all is well: {said}"
+        );
+        said
+    }
+
     /// Waits until a node greets mail clients.
     ///
     /// # Panics
