@@ -167,7 +167,10 @@ impl NodeStatus {
     fn is_in_order(&self) -> bool {
         self.state == NodeState::Up
             && self.reason.is_none()
-            && self.shelves.iter().all(|shelf| shelf.state == ShelfState::Ok)
+            && self
+                .shelves
+                .iter()
+                .all(|shelf| shelf.state == ShelfState::Ok && shelf.reason.is_none())
     }
 }
 

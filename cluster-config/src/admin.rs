@@ -141,7 +141,7 @@ pub struct ShelfRow {
     pub name: String,
     /// How it is.
     pub state: ShelfState,
-    /// Why it is not in use.
+    /// Why it is not in use, or what is wrong with it although it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Bytes free on its file system, if that is known.

@@ -51,6 +51,10 @@ impl Metrics {
             "holdfast_accept_errors_total",
             "connections that the system did not hand over"
         );
+        describe_counter!(
+            "holdfast_no_space_total",
+            "changes refused because most shelves of their group are full"
+        );
         describe_gauge!("holdfast_shelf_in_use", "1 while the shelf is in use, else 0");
         describe_gauge!("holdfast_shelf_free_bytes", "free bytes of the shelf's file system");
         describe_gauge!("holdfast_shelf_bytes", "bytes of the shelf's file system");

@@ -148,6 +148,9 @@ fn full_shelves_take_no_more_mail_and_still_let_it_go_until_there_is_room() {
     let no_space =
         |outcome: &Result<(), Trouble>| matches!(outcome, Err(Trouble::Refused(text)) if text.starts_with("452 4.3.1"));
     rig.deliver_until("two of three shelves are full", no_space);
+    let (status, code) = rig.cluster.status();
+    let reason = status["nodes"][2]["shelves"][0]["reason"].as_str().unwrap_or_default();
+    assert!(reason.starts_with("full: ") && code != Some(0), "{status:#}");
     let mut session = RawImap::log_in(&rig.cluster, 1, "user1@demo.test");
     let end = session.ask("APPEND INBOX {6+}\r\na: b\r\n");
     assert!(end.starts_with("NO [UNAVAILABLE] there is no space"), "{end}");

@@ -38,6 +38,9 @@ pub(crate) struct NodeShelf {
     marks: Marks,
 }
 
+/// What is told of a shelf that is in use and full.
+const FULL: &str = "full: it takes no more mail until there is room";
+
 /// Room on a shelf's file system, in bytes.
 #[derive(Clone, Copy, Debug)]
 struct Space {
@@ -171,6 +174,11 @@ impl NodeShelf {
     /// # Errors
     /// Why not: it stays as it was and may be tried again while something holds it, and is not in use any more otherwise.
     pub(crate) fn reopen(&self, setup: &Setup, dir: &ShelfDir, pool: &SharedPool) -> Result<Shelf, String> {
+        // The last look may be from before the disk filled up, and a shelf that cannot be opened is not tried again.
+        self.look_at_space();
+        if self.is_full() {
+            return Err("its disk is still full".to_owned());
+        }
         let old = self.opened()?;
         if !old.close(SHELF_END_WITHIN) {
             return Err("something still holds what was opened before".to_owned());
@@ -188,7 +196,7 @@ impl NodeShelf {
                 Some(error) => (ShelfState::Failed, Some(error.to_string())),
                 None => match self.retired() {
                     Some(reason) => (ShelfState::Refused, Some(reason)),
-                    None => (ShelfState::Ok, None),
+                    None => (ShelfState::Ok, self.is_full().then(|| FULL.to_owned())),
                 },
             },
         };
