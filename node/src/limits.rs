@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-/// TLS handshakes at once: each is a signature, and more would only wait for a core inside rustls instead of here.
-pub const HANDSHAKES_MAX: usize = 64;
-/// How long a client may take for its handshake, waiting for its turn included.
+/// How long a client may take for its handshake.
 pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(20);
 /// Connections that the kernel keeps while we are busy.
 pub const BACKLOG: u32 = 1_024;
@@ -59,7 +57,6 @@ pub const SHELF_END_WITHIN: Duration = Duration::from_secs(8);
 /// The process is gone after this, whatever hangs.
 pub const STOP_WITHIN: Duration = Duration::from_secs(25);
 
-const _: () = assert!(HANDSHAKES_MAX < cluster_config::limits::CONNECTIONS_DEFAULT as usize);
 const _: () = assert!(WATCH_EVERY.as_millis() < SLOW_AFTER.as_millis());
 const _: () = assert!(SLOW_AFTER.as_millis() < STALLED_AFTER.as_millis());
 const _: () = assert!(replication::limits::HAND_OVER_MS < GROUPS_END_WITHIN.as_millis() as u64);

@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
@@ -13,7 +12,7 @@ use super::accept::{Acceptor, Stream};
 use super::admission::{Admission, Ticket};
 use super::service::MailService;
 use crate::connection::{Connection, Peer};
-use crate::limits::{HANDSHAKE_WITHIN, HANDSHAKES_MAX};
+use crate::limits::HANDSHAKE_WITHIN;
 use crate::services::SharedServices;
 
 const NOT_FOR_YOU: &str = "421 4.7.0 this service is not for your network\r\n";
@@ -23,13 +22,7 @@ pub(crate) struct MailPorts {
     pub(crate) services: SharedServices,
     pub(crate) tls: MailTls,
     pub(crate) admission: Admission,
-    pub(crate) handshakes: Semaphore,
     pub(crate) sessions: TaskTracker,
-}
-
-/// As many at once as `limits` says; the others wait for their turn.
-pub(crate) fn handshakes() -> Semaphore {
-    Semaphore::new(HANDSHAKES_MAX)
 }
 
 impl MailPorts {
@@ -74,11 +67,9 @@ impl MailPorts {
             Stream::Unix(stream) => Connection::plain(stream, peer, None),
             Stream::Tcp(stream) if !service.is_secure => Connection::plain(stream, peer, Some(self.tls.0.clone())),
             Stream::Tcp(stream) => {
-                let secured = timeout(HANDSHAKE_WITHIN, async {
-                    // Never closed, so a permit comes or the time is over.
-                    let _turn = self.handshakes.acquire().await.ok();
-                    Connection::secure(stream, peer, self.tls.0.clone()).await
-                });
+                // Nobody waits for a turn: what costs is done at one go by the thread that has the client's hello, and the
+                // rest is waiting for the client, which must not hold up another one.
+                let secured = timeout(HANDSHAKE_WITHIN, Connection::secure(stream, peer, self.tls.0.clone()));
                 match secured.await {
                     Ok(Ok(connection)) => connection,
                     Ok(Err(error)) => return tracing::debug!(listener, %error, "TLS handshake failed"),
@@ -103,15 +94,17 @@ impl<F: FnMut()> Drop for OnDrop<F> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
     use std::net::IpAddr;
-    use std::path::Path;
     use std::time::Duration;
 
-    use cluster_config::LmtpSocket;
+    use cluster_config::{Listener, LmtpSocket};
     use mail_model::Secret;
     use mailstore::front::Freshness;
     use rustls::ServerConfig;
     use rustls::pki_types::PrivatePkcs8KeyDer;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::{TcpListener, TcpStream};
     use tokio::process::Command;
 
     use super::super::admission::AdmissionLimits;
@@ -126,6 +119,13 @@ with smtplib.LMTP(sys.argv[1]) as client:
     message = b"Subject: over a socket\r\n\r\nx\r\n"
     refused = client.sendmail("ann@example.org", ["user1@demo.test", "nobody@demo.test"], message)
     assert list(refused) == ["nobody@demo.test"] and refused["nobody@demo.test"][0] == 550, refused
+"#;
+    /// Is greeted under TLS.
+    const BE_GREETED: &str = r#"
+import socket, ssl, sys
+context = ssl._create_unverified_context()
+with context.wrap_socket(socket.create_connection(("127.0.0.1", int(sys.argv[1])))) as client:
+    assert client.recv(4) == b"* OK"
 "#;
     /// Time for that, and for the socket to go.
     const PATIENCE: Duration = Duration::from_secs(60);
@@ -142,15 +142,14 @@ with smtplib.LMTP(sys.argv[1]) as client:
         Arc::new(MailPorts {
             services: node.services.clone(),
             tls: MailTls::new(tls),
-            admission: Admission::new(AdmissionLimits::total(10)),
-            handshakes: handshakes(),
+            admission: Admission::new(AdmissionLimits::total(200)),
             sessions: TaskTracker::new(),
         })
     }
 
-    async fn deliver(path: &Path) {
+    async fn python(script: &str, argument: impl AsRef<OsStr>) {
         let mut python = Command::new("python3");
-        python.args(["-c", DELIVER]).arg(path).kill_on_drop(true);
+        python.args(["-c", script]).arg(argument).kill_on_drop(true);
         let output = timeout(PATIENCE, python.output()).await.expect("ends in time");
         let output = output.expect("python3 is there, as .ci/packages wants it");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -168,7 +167,7 @@ with smtplib.LMTP(sys.argv[1]) as client:
         let open = BoundUnix::take(&socket).and_then(BoundUnix::listen).expect("opens");
         let acceptor = Acceptor::unix("lmtp", open, node.services.stopping.clone());
         let serving = tokio::spawn(ports(&node).run(MailService::LMTP, acceptor));
-        deliver(&path).await;
+        python(DELIVER, &path).await;
         let (password, here) = (Secret::new(PASSWORD.to_owned()), IpAddr::from([127, 0, 0, 1]));
         let user = node
             .services
@@ -185,5 +184,32 @@ with smtplib.LMTP(sys.argv[1]) as client:
             .expect("ends in time")
             .expect("does not panic");
         assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn clients_that_begin_tls_and_say_no_more_hold_up_no_other_one() {
+        let node = node_with_accounts(1).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("it is bound").port();
+        let acceptor = Acceptor::tcp("imaps", listener, node.services.stopping.clone());
+        let service = MailService::of(Listener::Imaps).expect("it is for mail");
+        let serving = tokio::spawn(ports(&node).run(service, acceptor));
+        let mut silent = Vec::new();
+        for _ in 0..100 {
+            let mut client = TcpStream::connect(("127.0.0.1", port)).await.expect("it listens");
+            client.write_all(b"\x16\x03\x01").await.expect("it is taken");
+            silent.push(client);
+        }
+        python(BE_GREETED, port.to_string()).await;
+        // Not because those were given up before.
+        for client in &silent {
+            let read = client.try_read(&mut [0]).map_err(|error| error.kind());
+            assert_eq!(read, Err(std::io::ErrorKind::WouldBlock));
+        }
+        node.stop.send_replace(true);
+        timeout(PATIENCE, serving)
+            .await
+            .expect("ends in time")
+            .expect("does not panic");
     }
 }

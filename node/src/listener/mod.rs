@@ -3,7 +3,7 @@
 //!
 //! Invariants
 //! - A port is opened only by what really serves it; one that is taken is a clear error before anything else starts.
-//! - Connections are bounded in total and per client, handshakes in number and time; accepting never spins.
+//! - Connections are bounded in total and per client, handshakes in time; accepting never spins.
 //! - When the node stops, nothing is accepted any more.
 //!
 //! Must not know: what is said on a connection.
@@ -83,7 +83,6 @@ impl Listeners {
             services: services.clone(),
             tls,
             admission,
-            handshakes: mail::handshakes(),
             sessions: sessions.clone(),
         });
         let admin = Arc::new(admin);
