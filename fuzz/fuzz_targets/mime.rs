@@ -14,7 +14,10 @@ fuzz_target!(|message: &[u8]| {
     // As a record it is damaged, or legal.
     if let Ok(row) = StructureRow::decode(message) {
         assert_eq!(row.structure.check(), Ok(()));
-        assert_eq!(StructureRow::decode(&row.encode()).expect("what was written can be read"), row);
+        assert_eq!(
+            StructureRow::decode(&row.encode()).expect("what was written can be read"),
+            row
+        );
     }
     let keys = [(SearchScope::Text, "ab"), (SearchScope::Body, "x")];
     let search = |cut: usize| {

@@ -18,10 +18,18 @@ fuzz_target!(|input: &[u8]| {
     let config = Config {
         // Bytes in clear behind a STLS that is accepted are dropped, and how many those are is up to the packets.
         tls: if kind & 1 == 0 { Tls::Absent } else { Tls::Active },
-        passwords: if kind & 2 == 0 { PasswordPolicy::Offered } else { PasswordPolicy::AfterTls },
+        passwords: if kind & 2 == 0 {
+            PasswordPolicy::Offered
+        } else {
+            PasswordPolicy::AfterTls
+        },
         ..config()
     };
-    let logged_in: &[u8] = if kind & 4 == 0 { b"USER ann\r\nPASS demo\r\n" } else { b"" };
+    let logged_in: &[u8] = if kind & 4 == 0 {
+        b"USER ann\r\nPASS demo\r\n"
+    } else {
+        b""
+    };
     let bytes = [logged_in, bytes].concat();
     let packets = run(&config, message, &bytes, usize::from(*cut).max(1));
     assert_eq!(packets, run(&config, message, &bytes, 1));

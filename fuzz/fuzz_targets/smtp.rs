@@ -20,7 +20,11 @@ fuzz_target!(|input: &[u8]| {
         message_bytes_max: 300,
         // Bytes in clear behind a STARTTLS that is accepted are dropped, and how many those are is up to the packets.
         tls: if kind & 64 == 0 { Tls::Absent } else { Tls::Active },
-        auth: if kind & 128 == 0 { AuthPolicy::Offered } else { AuthPolicy::Hidden },
+        auth: if kind & 128 == 0 {
+            AuthPolicy::Offered
+        } else {
+            AuthPolicy::Hidden
+        },
     };
     let packets = run(&config, bytes, usize::from(*cut).max(1));
     assert_eq!(packets, run(&config, bytes, 1));
