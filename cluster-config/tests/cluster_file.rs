@@ -60,6 +60,8 @@ fn a_right_file_means_what_it_says() {
     assert_eq!((config.groups, config.replication), (GROUPS_DEFAULT, 3));
     assert_eq!(config.limits.message_bytes_max, MESSAGE_BYTES_DEFAULT);
     assert_eq!(config.limits.delivery_log_days, DELIVERY_LOG_DAYS_DEFAULT);
+    assert_eq!(config.limits.shelf_full_percent, 95);
+    assert_eq!(config.limits.connections_per_client_max, 256);
     assert_eq!(config.service.names[0].as_str(), "mail.example.org");
     assert_eq!(config.admin_dir, Path::new("/etc/holdfast/admin"));
     assert!(config.service.lmtp_from.contains("127.0.0.1".parse().unwrap()));
@@ -213,6 +215,18 @@ fn every_mistake_is_found_where_it_is() {
             "[limits]\ndelivery_log_days = 0\n[[node]]\nname = \"n1\"",
             8,
             "0 is out of bounds",
+        ),
+        (
+            "[[node]]\nname = \"n1\"",
+            "[limits]\nconnections_per_client_max = 0\n[[node]]\nname = \"n1\"",
+            8,
+            "0 is out of bounds",
+        ),
+        (
+            "[[node]]\nname = \"n1\"",
+            "[limits]\nshelf_full_percent = 100\n[[node]]\nname = \"n1\"",
+            8,
+            "100 is out of bounds; choose a number from 50 to 99",
         ),
         ("name = \"n1\"", "name = \"-n1\"", 8, "node -n1: name"),
         ("name = \"n1\"", "name = \"n2\"", 22, "two nodes are called n2"),

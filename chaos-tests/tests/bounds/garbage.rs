@@ -12,6 +12,10 @@ use crate::support::{ALONE, Beside, MAIL_PORTS, Memory, RawImap, connect_from, l
 const BESIDE_BYTES_MAX: u64 = 192 << 20;
 /// Of a command line.
 const LONG: usize = 10 << 20;
+/// Such lines on their way to one port: more than a node may take, were they held.
+const AT_ONCE: usize = 32;
+
+const _: () = assert!((AT_ONCE * LONG) as u64 > BESIDE_BYTES_MAX);
 
 #[test]
 fn garbage_on_every_port_is_answered_with_the_end_of_the_connection_at_most() {
@@ -71,17 +75,24 @@ fn a_command_line_of_ten_megabytes_is_refused_and_never_held() {
     let beside = Beside::start(&cluster, 1);
     let memory = Memory::of(&cluster, 1);
     for (port, _) in MAIL_PORTS.into_iter().filter(|(_, is_secure)| !is_secure) {
-        let mut stream = connect_from(Ipv4Addr::new(127, 0, 0, 2), cluster.port(1, port)).expect("it listens");
+        let connect = |_| connect_from(Ipv4Addr::new(127, 0, 0, 2), cluster.port(1, port)).expect("it listens");
+        let mut streams: Vec<_> = (0..AT_ONCE).map(connect).collect();
         let piece = [b'x'; 64 << 10];
-        // It may be closed in the middle.
-        let _ = (0..LONG / piece.len()).try_for_each(|_| stream.write_all(&piece));
-        let _ = stream.write_all(b"\r\nQUIT\r\n");
-        let said = String::from_utf8_lossy(&read_to_close(&mut stream)).into_owned();
-        let refused = ["\n500 ", "\n-ERR", "\n* BYE"]
-            .iter()
-            .any(|refusal| said.contains(refusal));
-        // Where it was closed with octets unread, the kernel may take back what was said.
-        assert!(refused || port == 143, "port {port} says {said:?}");
+        for _ in 0..LONG / piece.len() {
+            for stream in &mut streams {
+                // It may be closed in the middle.
+                let _ = stream.write_all(&piece);
+            }
+        }
+        for mut stream in streams {
+            let _ = stream.write_all(b"\r\nQUIT\r\n");
+            let said = String::from_utf8_lossy(&read_to_close(&mut stream)).into_owned();
+            let refused = ["\n500 ", "\n-ERR", "\n* BYE"]
+                .iter()
+                .any(|refusal| said.contains(refusal));
+            // Where it was closed with octets unread, the kernel may take back what was said.
+            assert!(refused || port == 143, "port {port} says {said:?}");
+        }
     }
     beside.was_served();
     memory.has_grown_by_less_than(BESIDE_BYTES_MAX);
