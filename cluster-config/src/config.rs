@@ -62,6 +62,8 @@ pub struct ServiceConfig {
     pub plaintext_passwords_from: Networks,
     /// Clients that may speak LMTP over TCP.
     pub lmtp_from: Networks,
+    /// Balancers in front of the nodes: they, and nobody else, name their client in a PROXY header.
+    pub proxy_from: Networks,
 }
 
 /// Bounds that the operator sets.

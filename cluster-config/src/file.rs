@@ -39,6 +39,7 @@ pub(crate) struct ServiceTable {
     pub(crate) key: Option<Spanned<PathBuf>>,
     pub(crate) plaintext_passwords_from: Option<Spanned<Vec<Spanned<String>>>>,
     pub(crate) lmtp_from: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(crate) proxy_from: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -127,8 +127,9 @@ impl<'a> Report<'a> {
         whole
     }
 
-    fn networks(&mut self, key: &str, list: Option<&Spanned<Vec<Spanned<String>>>>) -> Networks {
-        let Some(list) = list else { return Networks::loopback() };
+    /// A list of networks; `default` when there is none.
+    fn networks(&mut self, key: &str, list: Option<&Spanned<Vec<Spanned<String>>>>, default: Networks) -> Networks {
+        let Some(list) = list else { return default };
         let advice = "write networks as 10.1.0.0/16 or 2001:db8::/32, or single addresses";
         let parsed = list
             .get_ref()
@@ -136,7 +137,7 @@ impl<'a> Report<'a> {
             .filter_map(|text| self.value(key, text, advice))
             .collect();
         Networks::new(parsed).unwrap_or_else(|error: InvalidNetwork| {
-            let advice = "name the networks that you mean; whoever is in none of them can use TLS";
+            let advice = "name the networks that you mean";
             self.add(Some(list.span()), key, error.to_string(), advice);
             Networks::default()
         })
@@ -253,8 +254,10 @@ fn service(report: &mut Report<'_>, table: &ServiceTable) -> ServiceConfig {
         plaintext_passwords_from: report.networks(
             "service: plaintext_passwords_from",
             table.plaintext_passwords_from.as_ref(),
+            Networks::loopback(),
         ),
-        lmtp_from: report.networks("service: lmtp_from", table.lmtp_from.as_ref()),
+        lmtp_from: report.networks("service: lmtp_from", table.lmtp_from.as_ref(), Networks::loopback()),
+        proxy_from: report.networks("service: proxy_from", table.proxy_from.as_ref(), Networks::default()),
     }
 }
 

@@ -72,6 +72,8 @@ fn a_right_file_means_what_it_says() {
             .contains("192.0.2.1".parse().unwrap())
     );
 
+    assert_eq!(config.service.proxy_from.iter().count(), 0, "nobody is believed");
+
     let n1 = config.node("n1").unwrap();
     assert_eq!(n1.shelves[0].labels.enclosure.as_deref(), Some("sun"));
     assert_eq!(n1.listeners.len(), Listener::ALL.len());
@@ -183,6 +185,12 @@ fn every_mistake_is_found_where_it_is() {
         (
             "names =",
             "lmtp_from = [\"0.0.0.0/0\"]\nnames =",
+            5,
+            "match everyone; name the networks that you mean",
+        ),
+        (
+            "names =",
+            "proxy_from = [\"0.0.0.0/0\"]\nnames =",
             5,
             "match everyone; name the networks that you mean",
         ),

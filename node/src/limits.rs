@@ -5,6 +5,11 @@ use std::time::Duration;
 
 /// How long a client may take for its handshake.
 pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(20);
+/// Largest header by which a balancer names its client, fields behind the addresses included. Those that are in use,
+/// certificates of clients left out, stay below a quarter of it.
+pub const PROXY_HEADER_BYTES_MAX: usize = 4 << 10;
+/// How long a balancer may take for it. It is the first that it sends, and nothing goes back before.
+pub const PROXY_HEADER_WITHIN: Duration = Duration::from_secs(5);
 /// Connections that the kernel keeps while we are busy.
 pub const BACKLOG: u32 = 1_024;
 /// Pause after a failed accept, such as for want of file descriptors: others may close some meanwhile.
@@ -57,6 +62,9 @@ pub const SHELF_END_WITHIN: Duration = Duration::from_secs(8);
 /// The process is gone after this, whatever hangs.
 pub const STOP_WITHIN: Duration = Duration::from_secs(25);
 
+// Two unix addresses are the most that a header has before its fields.
+const _: () = assert!(PROXY_HEADER_BYTES_MAX > 16 + 216 && PROXY_HEADER_BYTES_MAX <= 16 + u16::MAX as usize);
+const _: () = assert!(PROXY_HEADER_WITHIN.as_secs() <= SESSIONS_END_WITHIN.as_secs());
 const _: () = assert!(WATCH_EVERY.as_millis() < SLOW_AFTER.as_millis());
 const _: () = assert!(SLOW_AFTER.as_millis() < STALLED_AFTER.as_millis());
 const _: () = assert!(replication::limits::HAND_OVER_MS < GROUPS_END_WITHIN.as_millis() as u64);

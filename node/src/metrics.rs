@@ -48,6 +48,10 @@ impl Metrics {
             "connections for which there was no room"
         );
         describe_counter!(
+            "holdfast_proxy_headers_refused_total",
+            "connections of balancers without a PROXY header of version 2"
+        );
+        describe_counter!(
             "holdfast_accept_errors_total",
             "connections that the system did not hand over"
         );

@@ -42,6 +42,8 @@ pub struct Settings {
     pub plaintext_passwords_from: Networks,
     /// Clients that may speak LMTP over TCP.
     pub lmtp_from: Networks,
+    /// Balancers: their connections start with a PROXY header that says for whom they are.
+    pub proxy_from: Networks,
 }
 
 /// How sessions hold it.

@@ -136,6 +136,7 @@ pub(crate) async fn node_with_accounts(accounts: usize) -> TestNode {
         message_bytes_max: 64 << 20,
         plaintext_passwords_from: Networks::loopback(),
         lmtp_from: Networks::loopback(),
+        proxy_from: Networks::default(),
     };
     let delivery_log = DeliveryLog::open(dir.path(), 30).expect("opens");
     let access = Access::new(directory.clone());

@@ -197,6 +197,7 @@ fn services(
         message_bytes_max: limits.message_bytes_max,
         plaintext_passwords_from: service.plaintext_passwords_from.clone(),
         lmtp_from: service.lmtp_from.clone(),
+        proxy_from: service.proxy_from.clone(),
     };
     let delivery_log = DeliveryLog::open(&setup.node.state_dir, limits.delivery_log_days);
     Ok(Arc::new(Services {

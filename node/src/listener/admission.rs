@@ -21,10 +21,10 @@ use crate::limits::CLIENTS_SWEPT_AT;
 /// What is allowed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AdmissionLimits {
-    total_max: usize,
-    client_max: usize,
+    pub(super) total_max: usize,
+    pub(super) client_max: usize,
     /// Time after which a client may make one more connection.
-    client_every: Duration,
+    pub(super) client_every: Duration,
 }
 
 impl AdmissionLimits {
@@ -76,8 +76,22 @@ pub(crate) struct Admission {
 /// The right to one connection.
 pub(crate) struct Ticket {
     inner: Arc<Inner>,
-    /// `None` for the machine itself, which counts in the total alone.
+    /// `None` for the machine itself, and as long as nobody is named; both count in the total alone.
     client: Option<IpAddr>,
+}
+
+impl Ticket {
+    /// Counts the connection for the client that it turned out to be for; whether that one may have one more. Once.
+    pub(crate) fn name(&mut self, peer: Peer) -> bool {
+        debug_assert!(self.client.is_none(), "a connection is for one client");
+        let Some(client) = client(peer) else { return true };
+        let mut counts = self.inner.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if !counts.admit(client, &self.inner.limits) {
+            return false;
+        }
+        self.client = Some(client);
+        true
+    }
 }
 
 impl Admission {
@@ -90,15 +104,20 @@ impl Admission {
 
     /// Takes a connection in, or not.
     pub(crate) fn admit(&self, peer: Peer) -> Option<Ticket> {
-        let (client, limits) = (client(peer), &self.inner.limits);
+        let mut ticket = self.admit_unnamed()?;
+        ticket.name(peer).then_some(ticket)
+    }
+
+    /// Takes a connection in of which is not known yet for whom it is, or not.
+    pub(crate) fn admit_unnamed(&self) -> Option<Ticket> {
         let mut counts = self.inner.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.total >= limits.total_max || client.is_some_and(|client| !counts.admit(client, limits)) {
+        if counts.total >= self.inner.limits.total_max {
             return None;
         }
         counts.total += 1;
         Some(Ticket {
             inner: self.inner.clone(),
-            client,
+            client: None,
         })
     }
 }
@@ -184,6 +203,22 @@ mod tests {
         let _first = admission.admit(from("2001:db8::1")).unwrap();
         assert!(admission.admit(from("2001:db8::2")).is_none());
         assert!(admission.admit(from("2001:db8:0:1::1")).is_some());
+    }
+
+    #[tokio::test]
+    async fn who_comes_by_way_of_a_balancer_counts_as_itself() {
+        let admission = admission(4, 1);
+        let mut first = admission.admit_unnamed().unwrap();
+        let mut second = admission.admit_unnamed().unwrap();
+        assert!(first.name(from("192.0.2.1")));
+        assert!(!second.name(from("192.0.2.1")), "it has one");
+        drop(second);
+        let mut third = admission.admit_unnamed().unwrap();
+        assert!(third.name(from("192.0.2.2")));
+        drop((first, third));
+        assert!(admission.inner.counts.lock().unwrap().clients.is_empty());
+        let _all: Vec<_> = (0..4).map(|_| admission.admit_unnamed().unwrap()).collect();
+        assert!(admission.admit_unnamed().is_none(), "unnamed ones count in the total");
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ mod accept;
 mod admission;
 mod bind;
 mod mail;
+mod proxy;
 mod service;
 mod unix;
 

@@ -66,6 +66,15 @@ impl MailService {
         }
     }
 
+    /// What a balancer is told that does not name its client, in clear.
+    pub(crate) fn wants_header(self) -> &'static str {
+        match self.protocol {
+            Protocol::Smtp(_) => "421 4.7.0 this network has to send a PROXY header of version 2\r\n",
+            Protocol::Imap => "* BYE this network has to send a PROXY header of version 2\r\n",
+            Protocol::Pop3 => "-ERR [SYS/PERM] this network has to send a PROXY header of version 2\r\n",
+        }
+    }
+
     /// Runs one session to its end.
     pub(crate) async fn serve(self, connection: Connection, services: SharedServices) {
         match self.protocol {
