@@ -11,7 +11,17 @@ SECONDS ?= 60
 # further: `make test PROPTEST_RNG_SEED=2`.
 export PROPTEST_RNG_SEED ?= 1
 
-.PHONY: help deps deps-test deps-bench demo test bench chaos kill-rounds fuzz
+# Where `make install` puts things, as GNU's makefiles name it.
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+DATADIR ?= $(PREFIX)/share
+DOCDIR ?= $(DATADIR)/doc/holdfast
+SYSTEMDDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+TARBALL ?= holdfast.tar.gz
+
+.PHONY: help deps deps-test deps-bench build install tarball demo test bench chaos kill-rounds fuzz
 
 help:
 	@echo "make demo         build, and run a three-node cluster on this machine with accounts ready to use"
@@ -19,6 +29,8 @@ help:
 	@echo "make bench        measure one shelf, and mail going in beside Dovecot: six minutes; ARGS=... goes to the second part"
 	@echo "make chaos        simulate clusters under faults: SEED=1 RUNS=20"
 	@echo "make kill-rounds  kill nodes of a real cluster while mail comes in: SEED=1 ROUNDS=20"
+	@echo "make install      build, and install into PREFIX=/usr/local below DESTDIR, with a unit for systemd"
+	@echo "make tarball      the same as a tarball, to be unpacked at the root of other machines: TARBALL=holdfast.tar.gz"
 	@echo "make fuzz         feed parsers, frames and records with what breaks them: SECONDS=60 each, TARGETS=\"imap mime\""
 	@echo "make deps         install the system packages that building needs"
 
@@ -31,8 +43,38 @@ deps-test:
 deps-bench:
 	@.ci/packages bench
 
-demo: deps
+build: deps
 	cargo build --locked -p node -p cli
+
+# A directory with programs that are built already, such as by another user: make install BUILT=target/debug
+ifndef BUILT
+BUILT := $(CARGO_TARGET_DIR)/debug
+install: build
+endif
+
+# Line numbers stay out, which halves the programs; the names of functions stay in for a backtrace.
+install:
+	install -d $(addprefix $(DESTDIR),$(BINDIR) $(DOCDIR) $(SYSTEMDDIR) $(SYSUSERSDIR) $(TMPFILESDIR))
+	for program in holdfast holdfast-node; do \
+		strip --strip-debug -o $(DESTDIR)$(BINDIR)/$$program.new $(BUILT)/$$program && \
+		chmod 755 $(DESTDIR)$(BINDIR)/$$program.new && \
+		mv -f $(DESTDIR)$(BINDIR)/$$program.new $(DESTDIR)$(BINDIR)/$$program || exit 1; \
+	done
+	sed -e 's|@BINDIR@|$(BINDIR)|' -e 's|@DOCDIR@|$(DOCDIR)|' packaging/holdfast-node@.service \
+		>$(DESTDIR)$(SYSTEMDDIR)/holdfast-node@.service
+	chmod 644 $(DESTDIR)$(SYSTEMDDIR)/holdfast-node@.service
+	install -m 644 packaging/holdfast.sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/holdfast.conf
+	install -m 644 packaging/holdfast.tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/holdfast.conf
+	install -m 644 README.md LICENSE docs/*.md $(DESTDIR)$(DOCDIR)
+
+# Directories are left out, so that unpacking changes none that is there.
+tarball:
+	stage=$$(mktemp -d) && trap 'rm -rf "$$stage"' EXIT && \
+	$(MAKE) --no-print-directory install DESTDIR="$$stage" && \
+	(cd "$$stage" && find . ! -type d -print0) | \
+	tar -C "$$stage" --null --files-from=- --owner=root:0 --group=root:0 -czf $(TARBALL)
+
+demo: build
 	@exec $(CARGO_TARGET_DIR)/debug/holdfast demo
 
 test: deps-test

@@ -33,6 +33,9 @@ pub const METRICS_CONNECTIONS_MAX: usize = 16;
 /// Time between looks at what the metrics show as a level.
 pub const GAUGES_EVERY: Duration = Duration::from_secs(5);
 
+/// How often the service manager is told that the node is alive, in the time after which it would believe that it is not.
+pub const SIGNS_OF_LIFE_PER_WATCHDOG: u32 = 4;
+
 /// Block cache of all shelves of the process, in bytes.
 pub const BLOCK_CACHE_BYTES: usize = 128 << 20;
 /// A call into a shelf's disk that takes this long is a warning.

@@ -14,6 +14,7 @@ mod reopen;
 mod setup;
 mod shelves;
 mod state_dir;
+mod supervisor;
 mod view;
 
 use std::path::Path;
@@ -119,12 +120,14 @@ pub async fn run(file: &Path, name: &str) -> anyhow::Result<()> {
         &sessions,
     )?;
     tracing::info!(node = name, cluster = %setup.plan.cluster, "node serves");
+    supervisor::tell_ready(name);
 
     tokio::select! {
         _ = stop_signals.0.recv() => {}
         _ = stop_signals.1.recv() => {}
     }
     tracing::info!("node stops");
+    supervisor::tell_stopping();
     end_in_time();
     stop.send_replace(true);
     background.abort();
