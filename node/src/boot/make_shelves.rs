@@ -30,22 +30,33 @@ pub(crate) fn make_shelves(setup: &Setup) -> anyhow::Result<()> {
         );
     }
     let pool = SharedPool::new(setup.node.shelves.len(), CACHE_BYTES)?;
+    let failed = |dir: &ShelfDir| format!("make shelf {} in {}", dir.name, dir.path.display());
     for dir in &setup.node.shelves {
-        make(setup, dir, &pool).with_context(|| format!("make shelf {} in {}", dir.name, dir.path.display()))?;
+        make(setup, dir, &pool).with_context(|| failed(dir))?;
+    }
+    // A shelf keeps its marks on the others, too, so that they have to be there when the first is opened.
+    for dir in &setup.node.shelves {
+        fill(setup, dir, &pool).with_context(|| failed(dir))?;
         tracing::info!(shelf = %dir.name, path = %dir.path.display(), "shelf made");
     }
     state.note_shelves()
 }
 
-fn make(setup: &Setup, dir: &ShelfDir, pool: &SharedPool) -> anyhow::Result<()> {
+/// What the plan says that a shelf is.
+fn identity(setup: &Setup, dir: &ShelfDir) -> anyhow::Result<ShelfIdentity> {
     let Some(planned) = setup.shelf(dir.name.as_str()) else {
         bail!("the cluster was founded without this shelf");
     };
-    let identity = ShelfIdentity {
+    Ok(ShelfIdentity {
         cluster: setup.plan.cluster,
         node: setup.id(),
         shelf: planned.id,
-    };
+    })
+}
+
+/// The shelf without replicas.
+fn make(setup: &Setup, dir: &ShelfDir, pool: &SharedPool) -> anyhow::Result<()> {
+    let identity = identity(setup, dir)?;
     if !dir.path.exists() {
         DirBuilder::new().recursive(true).mode(0o700).create(&dir.path)?;
     }
@@ -56,6 +67,11 @@ fn make(setup: &Setup, dir: &ShelfDir, pool: &SharedPool) -> anyhow::Result<()> 
     } else {
         shelf::init(dir.name.as_str(), &dir.path, &identity, pool)?;
     }
+    Ok(())
+}
+
+/// The replicas that it was founded with.
+fn fill(setup: &Setup, dir: &ShelfDir, pool: &SharedPool) -> anyhow::Result<()> {
     let shelf = match shelf::open(&shelf_config(setup, dir, 0), pool)? {
         Opened::Sound(shelf, _) => shelf,
         Opened::Doubtful(_) => bail!(
@@ -63,7 +79,7 @@ fn make(setup: &Setup, dir: &ShelfDir, pool: &SharedPool) -> anyhow::Result<()> 
             dir.path.display()
         ),
     };
-    add_replicas(setup, &shelf, identity)?;
+    add_replicas(setup, &shelf, identity(setup, dir)?)?;
     if !shelf.close(SHELF_END_WITHIN) {
         bail!("the shelf did not close within {} s", SHELF_END_WITHIN.as_secs());
     }
