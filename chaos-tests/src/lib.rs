@@ -1,10 +1,11 @@
-//! Faults on purpose: a deterministic simulator of the groups, clusters of real processes that get killed, and what must
-//! hold whatever happens to them.
+//! Faults on purpose: a deterministic simulator of the groups, clusters of real processes that get killed, machines on
+//! which a guide is walked, and what must hold whatever happens to them.
 //!
 //! Must not know: openraft, RocksDB, what is inside a node.
 
 pub mod clients;
 pub mod kill;
+pub mod machines;
 pub mod mail;
 pub mod process;
 pub mod sim;

@@ -14,3 +14,4 @@ mod ports;
 mod programs;
 
 pub use cluster::{Cluster, Shape};
+pub use programs::directory;

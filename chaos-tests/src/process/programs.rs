@@ -37,6 +37,16 @@ impl Programs {
     }
 }
 
+/// The directory that both are in.
+///
+/// # Panics
+/// When they are not there and cannot be built.
+#[must_use]
+pub fn directory() -> PathBuf {
+    Programs::get();
+    own_dir()
+}
+
 /// Where cargo puts programs of the profile that this one was built with.
 fn own_dir() -> PathBuf {
     let own = std::env::current_exe().expect("this program has a path");
