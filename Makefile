@@ -65,6 +65,8 @@ install:
 	chmod 644 $(DESTDIR)$(SYSTEMDDIR)/holdfast-node@.service
 	install -m 644 packaging/holdfast.sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/holdfast.conf
 	install -m 644 packaging/holdfast.tmpfiles.conf $(DESTDIR)$(TMPFILESDIR)/holdfast.conf
+	install -d $(DESTDIR)$(DATADIR)/holdfast
+	install -m 644 packaging/holdfast.rules.yml packaging/holdfast-dashboard.json $(DESTDIR)$(DATADIR)/holdfast
 	install -m 644 README.md LICENSE docs/*.md $(DESTDIR)$(DOCDIR)
 
 # Directories are left out, so that unpacking changes none that is there.

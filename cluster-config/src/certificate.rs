@@ -96,6 +96,19 @@ pub fn check_service_certificate(
     }
 }
 
+/// When a certificate ends, whomever it is for.
+///
+/// # Errors
+/// When the files cannot be read, or the first section is no certificate.
+pub fn certificate_end(files: &CertificateFiles) -> Result<SystemTime, CertificateError> {
+    let (chain, _) = files.read()?;
+    let file = files.chain.display().to_string();
+    let leaf = first(&file, &chain)?;
+    let (_, certificate) = X509Certificate::from_der(leaf).map_err(|error| unusable(&file, error))?;
+    let end = u64::try_from(certificate.validity().not_after.timestamp()).unwrap_or(0);
+    Ok(UNIX_EPOCH + Duration::from_secs(end))
+}
+
 fn first<'a>(
     file: &str,
     chain: &'a [CertificateDer<'static>],

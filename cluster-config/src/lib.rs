@@ -23,7 +23,7 @@ mod placement;
 pub mod tls;
 mod validate;
 
-pub use certificate::{CertificateError, check_service_certificate};
+pub use certificate::{CertificateError, certificate_end, check_service_certificate};
 pub use config::{
     ClusterConfig, LOCK_FILE, Labels, Limits, LmtpSocket, NodeConfig, PID_FILE, Peer, SHELVES_MADE_FILE, ServiceConfig,
     ShelfDir,

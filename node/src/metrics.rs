@@ -4,6 +4,7 @@
 //! Must not know: who reads it.
 
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
 use anyhow::Context;
 use axum::Router;
@@ -12,10 +13,11 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use cluster_config::admin::ShelfState;
-use metrics::{describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 use crate::admin::http;
+use crate::auth::LOGIN_OUTCOMES;
 use crate::boot::NodeView;
 use crate::limits::GAUGES_EVERY;
 use crate::listener::{Acceptor, Admission, Stream};
@@ -79,6 +81,36 @@ impl Metrics {
             "holdfast_replicas_behind_entries",
             "committed log entries that replicas here have not applied"
         );
+        describe_gauge!("holdfast_groups", "groups of the cluster, the system group included");
+        describe_gauge!(
+            "holdfast_certificate_end_seconds",
+            "when a certificate ends that this process uses, in seconds since 1970"
+        );
+        describe_gauge!("holdfast_uptime_seconds", "time since this process began to serve");
+        describe_gauge!("holdfast_build_info", "1, with the version of the program");
+        describe_counter!("holdfast_logins_total", "passwords that were looked at, by outcome");
+        describe_counter!(
+            "holdfast_recipients_total",
+            "recipients of mail that came in, by protocol and outcome"
+        );
+        describe_gauge!(
+            "holdfast_queue_deliveries",
+            "deliveries that wait in the queues that this node leads"
+        );
+        describe_counter!(
+            "holdfast_queue_settled_total",
+            "deliveries that left a queue, by outcome"
+        );
+        describe_counter!(
+            "holdfast_delivery_log_lost_total",
+            "lines of the delivery log that could not be written"
+        );
+        // What has not happened yet is zero, not absent: a rule that waits for the first one would miss it.
+        for outcome in LOGIN_OUTCOMES {
+            counter!("holdfast_logins_total", "outcome" => outcome).increment(0);
+        }
+        counter!("holdfast_delivery_log_lost_total").increment(0);
+        gauge!("holdfast_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
         describe_gauge!("holdfast_nodes_silent", "nodes that do not answer this one");
         describe_gauge!(
             "holdfast_clock_in_order",
@@ -153,6 +185,12 @@ fn show(view: &NodeView) {
         gauge!("holdfast_shelf_write_buffer_bytes", "shelf" => shelf.name.clone()).set(bytes);
     }
     gauge!("holdfast_block_cache_bytes").set(view.pool.cache_used_bytes() as f64);
+    gauge!("holdfast_groups").set(view.groups as f64);
+    gauge!("holdfast_uptime_seconds").set(view.started.elapsed().as_secs_f64());
+    for (name, end) in &view.certificates {
+        let end = end.duration_since(UNIX_EPOCH).unwrap_or_default();
+        gauge!("holdfast_certificate_end_seconds", "certificate" => *name).set(end.as_secs_f64());
+    }
     let replicas = &report.replicas;
     let behind = replicas
         .iter()

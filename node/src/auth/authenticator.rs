@@ -59,6 +59,18 @@ impl LoginError {
     }
 }
 
+/// What metrics call the ways in which a log-in may end.
+pub(crate) const LOGIN_OUTCOMES: [&str; 3] = ["accepted", "denied", "unavailable"];
+
+fn label(outcome: &Result<LoggedIn, LoginError>) -> &'static str {
+    let [accepted, denied, unavailable] = LOGIN_OUTCOMES;
+    match outcome {
+        Ok(_) => accepted,
+        Err(error) if error.is_permanent() => denied,
+        Err(_) => unavailable,
+    }
+}
+
 impl From<Busy> for LoginError {
     fn from(_: Busy) -> Self {
         Self::Busy
@@ -144,6 +156,7 @@ impl Authenticator {
             tokio::time::sleep(delay).await;
         }
         let outcome = self.decide(name, &password, local).await;
+        metrics::counter!("holdfast_logins_total", "outcome" => label(&outcome)).increment(1);
         match &outcome {
             Ok(_) => self.memory().throttle.succeeded(network, aim, now()),
             Err(LoginError::Denied) => self.memory().throttle.failed(network, aim, now()),

@@ -27,5 +27,6 @@ mod throttle;
 mod testing;
 
 pub use access::{Access, Pass};
+pub(crate) use authenticator::LOGIN_OUTCOMES;
 pub use authenticator::{Authenticator, LoggedIn, LoginError, MakeError};
 pub use password::UnfitPassword;

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
 use anyhow::Context;
-use cluster_config::{CertificateError, check_service_certificate, tls};
+use cluster_config::{CertificateError, certificate_end, check_service_certificate, tls};
 use mailstore::Mailstore;
 use mailstore::directory::Directory;
 use mailstore::front::{DeliveryCloser, Sweeper};
@@ -78,6 +78,7 @@ pub async fn run(file: &Path, name: &str) -> anyhow::Result<()> {
     let listeners = Listeners::bind(&setup.node)?;
     look_at_certificate(&setup)?;
     let mail_tls = MailTls::new(tls::service_config(&setup.config.service_certificate(&setup.node))?);
+    let certificates = certificates(&setup)?;
     let admin_tls = tls::admin_server_config(&setup.credentials)?;
 
     let pool = SharedPool::new(setup.node.shelves.len(), BLOCK_CACHE_BYTES)?;
@@ -106,6 +107,8 @@ pub async fn run(file: &Path, name: &str) -> anyhow::Result<()> {
         names: setup.names.clone(),
         shelves: shelves.clone(),
         pool,
+        groups: setup.plan.groups.len(),
+        certificates,
         replicator: replicator.clone(),
         stopping,
     });
@@ -156,6 +159,16 @@ fn look_at_certificate(setup: &Setup) -> Result<(), CertificateError> {
         }
     }
     Ok(())
+}
+
+/// The certificates that this process has read, with their ends.
+fn certificates(setup: &Setup) -> anyhow::Result<Vec<(&'static str, SystemTime)>> {
+    let service = setup.config.service_certificate(&setup.node);
+    let own = setup.node.node_certificate();
+    Ok(vec![
+        ("service", certificate_end(&service)?),
+        ("node", certificate_end(&own)?),
+    ])
 }
 
 /// Lets go of everything, top down, each step within its own time.

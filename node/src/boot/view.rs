@@ -1,7 +1,7 @@
 //! What this node tells about itself: to administrators, to the metrics, to whoever asks whether it is well.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use cluster_config::admin::{MemberRow, NodeReport, ReplicaRow};
 use mail_model::ClusterId;
@@ -22,6 +22,10 @@ pub(crate) struct NodeView {
     pub(crate) shelves: Vec<Arc<NodeShelf>>,
     /// What those share.
     pub(crate) pool: SharedPool,
+    /// Groups that the cluster was founded with, the system group included.
+    pub(crate) groups: usize,
+    /// The certificates that this process uses, with their ends.
+    pub(crate) certificates: Vec<(&'static str, SystemTime)>,
     pub(crate) replicator: NodeReplicator,
     pub(crate) stopping: watch::Receiver<bool>,
 }

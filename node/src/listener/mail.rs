@@ -53,6 +53,12 @@ impl MailPorts {
     pub(crate) async fn run(self: Arc<Self>, service: MailService, mut acceptor: Acceptor) {
         let name = acceptor.name();
         let port = Port { name, service };
+        for refused in [
+            "holdfast_connections_refused_total",
+            "holdfast_proxy_headers_refused_total",
+        ] {
+            metrics::counter!(refused, "listener" => name).increment(0);
+        }
         while let Some((stream, peer)) = acceptor.next().await {
             if self.is_balancer(peer) {
                 match self.admission.admit_unnamed() {
