@@ -15,8 +15,14 @@ pub const BACKLOG: u32 = 1_024;
 /// Pause after a failed accept, such as for want of file descriptors: others may close some meanwhile.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// File descriptors that all but connections of mail clients needs; each of those may need two.
-pub const DESCRIPTORS_BESIDE: u64 = 16_384;
+/// File descriptors that all but connections of mail clients needs.
+const DESCRIPTORS_BESIDE: u64 = 16_384;
+
+/// File descriptors that a node wants that may have so many connections of mail clients; each may need two.
+#[must_use]
+pub const fn descriptors_wanted(connections_max: u32) -> u64 {
+    2 * connections_max as u64 + DESCRIPTORS_BESIDE
+}
 
 /// Clients that are remembered for what they did lately, before those are looked for that can be forgotten. What is kept
 /// then is bounded by what a node admits within the time that one client's allowance takes to fill up.

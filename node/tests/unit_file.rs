@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use node::limits::{DESCRIPTORS_WANTED, STALLED_AFTER, STOP_WITHIN};
+use cluster_config::limits::CONNECTIONS_HIGH;
+use node::limits::{STALLED_AFTER, STOP_WITHIN, descriptors_wanted};
 
 /// Where the unit puts the programs, in these tests.
 const BINDIR: &str = "/usr/local/bin";
@@ -79,7 +80,7 @@ fn the_program_takes_the_command_line_of_the_unit() {
 #[test]
 fn the_unit_grants_what_a_node_asks_for_and_waits_for_it() {
     let descriptors: u64 = one("LimitNOFILE").parse().expect("a number");
-    assert!(descriptors >= DESCRIPTORS_WANTED, "{descriptors}");
+    assert!(descriptors >= descriptors_wanted(CONNECTIONS_HIGH), "{descriptors}");
     assert!(Duration::from_secs(seconds("TimeoutStopSec")) > STOP_WITHIN);
     assert!(
         Duration::from_secs(seconds("WatchdogSec")) > 4 * STALLED_AFTER,

@@ -45,7 +45,7 @@ use crate::admin::AdminApi;
 use crate::auth::{Access, Authenticator};
 use crate::delivery_log::DeliveryLog;
 use crate::limits::{
-    BLOCK_CACHE_BYTES, DESCRIPTORS_BESIDE, GROUPS_END_WITHIN, SESSIONS_END_WITHIN, STOP_WITHIN, TRANSPORT_END_WITHIN,
+    BLOCK_CACHE_BYTES, GROUPS_END_WITHIN, SESSIONS_END_WITHIN, STOP_WITHIN, TRANSPORT_END_WITHIN, descriptors_wanted,
 };
 use crate::listener::{Admission, AdmissionLimits, Listeners, MailTls};
 use crate::metrics::Metrics;
@@ -252,7 +252,7 @@ fn end_in_time() {
 
 /// Connections and database files are all descriptors; the limit of a log-in shell is far too low for a node.
 fn raise_descriptors(connections_max: u32) {
-    let needed = 2 * u64::from(connections_max) + DESCRIPTORS_BESIDE;
+    let needed = descriptors_wanted(connections_max);
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(soft, hard)| {
         let wanted = needed.min(hard);
         if soft < wanted {
