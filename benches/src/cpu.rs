@@ -1,12 +1,14 @@
 //! CPU time of servers, of this program and of the whole machine, from `/proc`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
 use anyhow::Context;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
 
 /// Ticks per second in what Linux tells about CPU time, whatever the kernel counts with.
 const TICKS_PER_SECOND: u64 = 100;
@@ -15,12 +17,26 @@ const TICKS_PER_SECOND: u64 = 100;
 #[derive(Debug, PartialEq, Eq)]
 struct Process {
     parent: u32,
-    ticks: u64,
+    /// Of children that have ended and were waited for.
+    ended_ticks: u64,
 }
 
 /// CPU time that these processes and all that they started have used, those included that have ended and were waited
-/// for by one of them. It only grows as long as the roots live.
+/// for by one of them. It only grows as long as the roots live, but for the last ticks of a process that ends.
 pub(crate) fn of_trees(roots: &[u32]) -> anyhow::Result<Duration> {
+    let processes = trees(roots)?;
+    let used = processes.iter();
+    Ok(used
+        .map(|(pid, process)| of_process(*pid) + of_ticks(process.ended_ticks))
+        .sum())
+}
+
+/// Numbers of these processes and all that they started.
+pub(crate) fn tree(roots: &[u32]) -> anyhow::Result<Vec<u32>> {
+    Ok(trees(roots)?.into_keys().collect())
+}
+
+fn trees(roots: &[u32]) -> anyhow::Result<BTreeMap<u32, Process>> {
     let mut processes = BTreeMap::new();
     for entry in fs::read_dir("/proc").context("list processes")? {
         let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
@@ -32,32 +48,34 @@ pub(crate) fn of_trees(roots: &[u32]) -> anyhow::Result<Duration> {
             processes.insert(pid, process);
         }
     }
-    let mut ticks = 0;
-    let mut seen = BTreeSet::new();
-    let mut left = roots.to_vec();
+    let (mut found, mut left) = (BTreeMap::new(), roots.to_vec());
     while let Some(pid) = left.pop() {
-        if let Some(process) = processes.get(&pid).filter(|_| seen.insert(pid)) {
-            ticks += process.ticks;
-            left.extend(
-                processes
-                    .iter()
-                    .filter(|(_, child)| child.parent == pid)
-                    .map(|(pid, _)| pid),
-            );
+        if let Some(process) = processes.remove(&pid) {
+            let children = processes.iter().filter(|(_, child)| child.parent == pid);
+            left.extend(children.map(|(pid, _)| pid));
+            found.insert(pid, process);
         }
     }
-    Ok(of_ticks(ticks))
+    Ok(found)
+}
+
+/// What a process itself has used, to the microsecond, which ticks of 10 ms are too coarse for. Nothing when it has
+/// ended since.
+fn of_process(pid: u32) -> Duration {
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap_or(i32::MAX));
+    let clock = clock_getcpuclockid(pid).and_then(clock_gettime);
+    clock.map_or(Duration::ZERO, Duration::from)
 }
 
 /// Fields as in proc_pid_stat(5). The name in parentheses may hold anything, so fields count from behind it.
 fn parse_stat(line: &str) -> Option<Process> {
     let (_, fields) = line.rsplit_once(") ")?;
     let fields: Vec<&str> = fields.split_whitespace().collect();
-    // utime, stime, cutime, cstime: the last two are of children that were waited for.
-    let ticks = fields.get(11..15)?.iter().map(|field| field.parse::<u64>());
+    // cutime and cstime.
+    let ticks = fields.get(13..15)?.iter().map(|field| field.parse::<u64>());
     Some(Process {
         parent: fields.get(1)?.parse().ok()?,
-        ticks: ticks.sum::<Result<_, _>>().ok()?,
+        ended_ticks: ticks.sum::<Result<_, _>>().ok()?,
     })
 }
 
@@ -106,7 +124,13 @@ mod tests {
     #[test]
     fn the_name_of_a_process_may_hold_anything() {
         let line = "7 (a) b (c) S 3 7 7 0 -1 4194560 1 2 3 4 10 20 30 40 20 0 5 0 99";
-        assert_eq!(parse_stat(line), Some(Process { parent: 3, ticks: 100 }));
+        assert_eq!(
+            parse_stat(line),
+            Some(Process {
+                parent: 3,
+                ended_ticks: 70
+            })
+        );
         assert_eq!(parse_stat("7 (a) S 3 7"), None);
     }
 
@@ -133,6 +157,8 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(grew(with_child), "{own:?} became {with_child:?}");
-        assert!(of_trees(&[std::process::id()]).unwrap() >= with_child);
+        // User and system time of what has ended come in whole ticks.
+        let ticks = of_ticks(2);
+        assert!(of_trees(&[std::process::id()]).unwrap() + ticks >= with_child);
     }
 }

@@ -17,50 +17,46 @@ use tokio::time::timeout;
 
 use crate::limits::{ACCOUNTS, ANSWER_WITHIN, REPLY_LINE_BYTES_MAX};
 use crate::message::Stock;
+use crate::turns::Load;
 
-/// What a load did.
-pub(crate) struct Load {
-    /// From the first command to the last reply.
-    pub(crate) took: Duration,
-    /// Seconds from each MAIL to its acknowledgement, sorted.
-    pub(crate) waits: Vec<f64>,
+/// What is to be delivered.
+#[derive(Clone)]
+pub(crate) struct Work {
+    pub(crate) connections: usize,
+    /// Accounts that each message goes to: one, or more, the first of them another for each message.
+    pub(crate) recipients: usize,
+    pub(crate) stock: Arc<Stock>,
+    /// About how long.
+    pub(crate) wanted: Duration,
+    /// Most messages; a message to several accounts is one.
+    pub(crate) messages_max: u64,
 }
 
-impl Load {
-    /// Messages that were acknowledged.
-    pub(crate) fn messages(&self) -> usize {
-        self.waits.len()
-    }
-}
-
-/// Delivers for about `wanted` over `connections` connections, which take the addresses in turn. Message numbers are
-/// taken from `numbers`.
+/// Delivers over connections that take the addresses in turn. Numbers of messages are taken from `numbers`, which tell
+/// them apart. What counts as an operation is a message for one account.
 ///
 /// # Errors
 /// When a server does not answer, or not with success.
-pub(crate) async fn deliver(
-    addresses: &[SocketAddr],
-    connections: usize,
-    stock: &Arc<Stock>,
-    numbers: &Arc<AtomicU64>,
-    wanted: Duration,
-) -> anyhow::Result<Load> {
+pub(crate) async fn deliver(addresses: &[SocketAddr], work: &Work, numbers: &Arc<AtomicU64>) -> anyhow::Result<Load> {
     let mut clients = Vec::new();
-    for address in addresses.iter().cycle().take(connections) {
+    for address in addresses.iter().cycle().take(work.connections) {
         clients.push(Client::connect(*address).await?);
     }
     let started = Instant::now();
     let mut tasks = JoinSet::new();
+    let last = numbers.load(Ordering::Relaxed).saturating_add(work.messages_max);
     for client in clients {
-        tasks.spawn(client.run(stock.clone(), numbers.clone(), started + wanted));
+        tasks.spawn(client.run(work.clone(), numbers.clone(), started + work.wanted, last));
     }
     let mut waits = Vec::new();
     while let Some(ended) = tasks.join_next().await {
         waits.extend(ended.context("a client ended")??);
     }
-    let took = started.elapsed();
-    waits.sort_by(f64::total_cmp);
-    Ok(Load { took, waits })
+    Ok(Load {
+        took: started.elapsed(),
+        operations: waits.len() * work.recipients,
+        waits,
+    })
 }
 
 struct Client {
@@ -81,7 +77,7 @@ impl Client {
             declares_size: false,
         };
         client.expect("220").await?;
-        client.send("LHLO bench.sender.test\r\n").await?;
+        client.send(b"LHLO bench.sender.test\r\n").await?;
         let offered = client.expect("250").await?;
         client.declares_size = offered.iter().any(|line| line[4..].starts_with("SIZE"));
         ensure!(
@@ -91,39 +87,54 @@ impl Client {
         Ok(client)
     }
 
-    async fn run(mut self, stock: Arc<Stock>, numbers: Arc<AtomicU64>, until: Instant) -> anyhow::Result<Vec<f64>> {
-        let mut waits = Vec::new();
-        let mut text = String::new();
+    async fn run(mut self, work: Work, numbers: Arc<AtomicU64>, until: Instant, last: u64) -> anyhow::Result<Vec<f64>> {
+        let (mut waits, mut message) = (Vec::new(), Vec::new());
         while Instant::now() < until {
             let number = numbers.fetch_add(1, Ordering::Relaxed);
-            stock.write(number, &mut text);
+            if number >= last {
+                break;
+            }
+            work.stock.write(number, &mut message);
+            message.extend_from_slice(b".\r\n");
             let started = Instant::now();
-            let delivered = timeout(ANSWER_WITHIN, self.deliver(number, &text)).await;
+            let delivered = timeout(ANSWER_WITHIN, self.deliver(number, &work, &message)).await;
             delivered.with_context(|| format!("{} does not answer", self.address))??;
             waits.push(started.elapsed().as_secs_f64());
         }
-        self.send("QUIT\r\n").await?;
+        self.send(b"QUIT\r\n").await?;
         Ok(waits)
     }
 
-    async fn deliver(&mut self, number: u64, text: &str) -> anyhow::Result<()> {
-        let account = number % ACCOUNTS as u64 + 1;
-        let size = if self.declares_size {
-            format!(" SIZE={}", text.len() - 3)
+    /// `message` ends with the dot that ends it.
+    async fn deliver(&mut self, number: u64, work: &Work, message: &[u8]) -> anyhow::Result<()> {
+        let mut commands = "MAIL FROM:<ann@sender.test>".to_owned();
+        if self.declares_size {
+            commands.push_str(&format!(" SIZE={}", message.len() - 3));
+        }
+        commands.push_str(if work.stock.is_8bit() {
+            " BODY=8BITMIME\r\n"
         } else {
-            String::new()
-        };
-        let commands = format!("MAIL FROM:<ann@sender.test>{size}\r\nRCPT TO:<user{account}@demo.test>\r\nDATA\r\n");
-        self.send(&commands).await?;
-        self.expect("250").await?;
-        self.expect("250").await?;
+            "\r\n"
+        });
+        for recipient in 0..work.recipients as u64 {
+            let account = (number + recipient) % ACCOUNTS as u64 + 1;
+            commands.push_str(&format!("RCPT TO:<user{account}@demo.test>\r\n"));
+        }
+        commands.push_str("DATA\r\n");
+        self.send(commands.as_bytes()).await?;
+        for _ in 0..=work.recipients {
+            self.expect("250").await?;
+        }
         self.expect("354").await?;
-        self.send(text).await?;
-        self.expect("250").await.map(drop)
+        self.send(message).await?;
+        for _ in 0..work.recipients {
+            self.expect("250").await?;
+        }
+        Ok(())
     }
 
-    async fn send(&mut self, text: &str) -> anyhow::Result<()> {
-        let sent = self.stream.get_mut().write_all(text.as_bytes()).await;
+    async fn send(&mut self, octets: &[u8]) -> anyhow::Result<()> {
+        let sent = self.stream.get_mut().write_all(octets).await;
         sent.with_context(|| format!("write to {}", self.address))
     }
 

@@ -3,15 +3,16 @@
 
 use std::fs::{self, DirBuilder};
 use std::net::{SocketAddr, TcpListener};
-use std::os::unix::fs::{DirBuilderExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, ensure};
 use nix::unistd::{Group, Uid, User, getgid, getuid};
 
-use super::{Process, Server, loopback, wait_listening};
-use crate::limits::CONNECTIONS;
+use super::process::{Process, wait_listening};
+use super::{Again, Server, loopback};
+use crate::limits::{CONNECTIONS, IDLE_SESSIONS, MIXED_CLIENTS};
 
 /// The user that the packages make for Dovecot; owns the mail when this program runs as root, which Dovecot does not let
 /// own any.
@@ -22,6 +23,7 @@ pub(super) fn start(dir: &Path) -> anyhow::Result<Server> {
     let version = Command::new(&program).arg("--version").output();
     let version = String::from_utf8_lossy(&version.context("ask Dovecot for its version")?.stdout).into_owned();
     let owner = Owner::find()?;
+    ensure_passable(dir)?;
     // Its processes run as several users and have to get through.
     DirBuilder::new()
         .mode(0o755)
@@ -30,25 +32,88 @@ pub(super) fn start(dir: &Path) -> anyhow::Result<Server> {
     let mail = dir.join("mail");
     fs::create_dir(&mail).with_context(|| format!("make {}", mail.display()))?;
     chown(&mail, Some(owner.uid), Some(owner.gid)).with_context(|| format!("give away {}", mail.display()))?;
-    let (lmtp, imap) = (free_address()?, free_address()?);
-    let (file, log) = (dir.join("dovecot.conf"), dir.join("log"));
-    let text = configuration(dir, &owner, lmtp, imap);
-    fs::write(&file, text).with_context(|| format!("write {}", file.display()))?;
-    let mut command = Command::new(program);
-    command.arg("-F").arg("-c").arg(&file).stdin(Stdio::null());
-    let mut process = Process::start(command)?;
-    for address in [lmtp, imap] {
-        wait_listening(&mut process, address, &log).context("start Dovecot")?;
+    let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).context("make a certificate")?;
+    let trusted = dir.join("certificate.pem");
+    let ports = Ports {
+        lmtp: free_address()?,
+        imap: free_address()?,
+        imaps: free_address()?,
+    };
+    let texts = [
+        (trusted.clone(), certificate.cert.pem()),
+        (dir.join("key.pem"), certificate.signing_key.serialize_pem()),
+        (dir.join("dovecot.conf"), configuration(dir, &owner, &ports)),
+    ];
+    for (file, text) in texts {
+        fs::write(&file, text).with_context(|| format!("write {}", file.display()))?;
     }
+    let again = Master {
+        program,
+        dir: dir.to_owned(),
+        ports,
+    };
+    let mut processes = again.launch().context("start Dovecot")?;
+    again.wait_ready(&mut processes).context("start Dovecot")?;
     let version = version.split_whitespace().next().unwrap_or_default();
     Ok(Server {
         name: "Dovecot".to_owned(),
         description: format!("Dovecot {version}, sdbox, mail_fsync=always, one copy"),
-        lmtp: vec![lmtp],
-        imap,
-        roots: vec![process.child.id()],
-        process,
+        lmtp: vec![ports.lmtp],
+        imap: vec![ports.imap],
+        imaps: vec![ports.imaps],
+        trusted,
+        dir: dir.to_owned(),
+        roots: processes.iter().map(|process| process.child.id()).collect(),
+        processes,
+        again: Box::new(again),
     })
+}
+
+/// Its processes may be of another user than this one.
+fn ensure_passable(dir: &Path) -> anyhow::Result<()> {
+    for above in dir.ancestors().skip(1) {
+        let mode = fs::metadata(above)
+            .with_context(|| format!("look at {}", above.display()))?
+            .mode();
+        ensure!(
+            mode & 0o001 != 0,
+            "Dovecot's users cannot pass {}: name a directory below others with --dir DIR",
+            above.display()
+        );
+    }
+    Ok(())
+}
+
+/// Where it listens.
+#[derive(Clone, Copy)]
+struct Ports {
+    lmtp: SocketAddr,
+    imap: SocketAddr,
+    imaps: SocketAddr,
+}
+
+/// The process that starts all others.
+struct Master {
+    program: PathBuf,
+    dir: PathBuf,
+    ports: Ports,
+}
+
+impl Again for Master {
+    fn launch(&self) -> anyhow::Result<Vec<Process>> {
+        let mut command = Command::new(&self.program);
+        let file = self.dir.join("dovecot.conf");
+        command.arg("-F").arg("-c").arg(file).stdin(Stdio::null());
+        Ok(vec![Process::start(command)?])
+    }
+
+    fn wait_ready(&self, processes: &mut [Process]) -> anyhow::Result<()> {
+        let master = processes.first_mut().context("it was not started")?;
+        for address in [self.ports.lmtp, self.ports.imap, self.ports.imaps] {
+            wait_listening(master, address, &self.dir.join("log"))?;
+        }
+        Ok(())
+    }
 }
 
 fn program() -> anyhow::Result<PathBuf> {
@@ -95,11 +160,14 @@ fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(listener.local_addr()?)
 }
 
-fn configuration(dir: &Path, owner: &Owner, lmtp: SocketAddr, imap: SocketAddr) -> String {
+fn configuration(dir: &Path, owner: &Owner, ports: &Ports) -> String {
     let Owner { uid, gid, user, group } = owner;
     let dir = dir.display();
     let connections = CONNECTIONS.into_iter().max().unwrap_or(1);
-    // Processes that wait beforehand, and are used again, spare each log-in two forks.
+    let sessions = IDLE_SESSIONS[0] + 100;
+    // Log-in processes that take many connections each, and others that wait beforehand and are used again, spare each
+    // log-in two forks: what its manual calls the high-performance mode. Passwords are in clear text here, so that
+    // nobody hashes.
     format!(
         "\
 protocols = lmtp imap
@@ -107,7 +175,9 @@ listen = 127.0.0.1
 base_dir = {dir}/run
 state_dir = {dir}/state
 log_path = {dir}/log
-ssl = no
+ssl = yes
+ssl_cert = <{dir}/certificate.pem
+ssl_key = <{dir}/key.pem
 disable_plaintext_auth = no
 auth_username_format = %Ln
 default_internal_user = {user}
@@ -119,6 +189,8 @@ first_valid_uid = {uid}
 mail_location = sdbox:{dir}/mail/%n
 mail_fsync = always
 lmtp_user_concurrency_limit = 0
+mail_max_userip_connections = 0
+auth_cache_size = 10M
 passdb {{
   driver = static
   args = password=demo
@@ -143,20 +215,24 @@ service lmtp {{
 service imap-login {{
   chroot =
   service_count = 0
+  client_limit = 2000
   process_min_avail = 2
   inet_listener imap {{
     port = {imap_port}
   }}
   inet_listener imaps {{
-    port = 0
+    port = {imaps_port}
   }}
 }}
 service imap {{
   service_count = 0
-  process_min_avail = 4
+  process_limit = {sessions}
+  process_min_avail = {clients}
 }}
 ",
-        lmtp_port = lmtp.port(),
-        imap_port = imap.port(),
+        clients = MIXED_CLIENTS,
+        lmtp_port = ports.lmtp.port(),
+        imap_port = ports.imap.port(),
+        imaps_port = ports.imaps.port(),
     )
 }

@@ -4,21 +4,19 @@
 
 mod dovecot;
 mod holdfast;
+mod process;
 
-use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use anyhow::Context;
 
 pub(crate) use self::holdfast::Shape;
-use crate::cpu;
-use crate::limits::{LOOK_EVERY, SETTLE_WITHIN, SETTLED_CORES, START_WITHIN, STOP_WITHIN};
+use self::process::Process;
+use crate::limits::{LOOK_EVERY, SETTLE_WITHIN, SETTLED_CORES};
+use crate::{cpu, disk};
 
 /// A server that runs.
 pub(crate) struct Server {
@@ -28,11 +26,34 @@ pub(crate) struct Server {
     pub(crate) description: String,
     /// Where it takes mail: clients take them in turn.
     pub(crate) lmtp: Vec<SocketAddr>,
-    /// Where it is asked what it has.
-    pub(crate) imap: SocketAddr,
+    /// Where it speaks IMAP without TLS, and with.
+    pub(crate) imap: Vec<SocketAddr>,
+    pub(crate) imaps: Vec<SocketAddr>,
+    /// The certificate that says whose word counts for the one of `imaps`.
+    pub(crate) trusted: PathBuf,
+    /// Everything that it keeps.
+    dir: PathBuf,
     /// The processes whose CPU time counts, with all that they start.
     roots: Vec<u32>,
-    process: Process,
+    processes: Vec<Process>,
+    again: Box<dyn Again>,
+}
+
+/// How a server is started anew in its directory.
+trait Again {
+    /// Starts its processes, those whose CPU time counts.
+    fn launch(&self) -> anyhow::Result<Vec<Process>>;
+
+    /// Returns once they serve.
+    fn wait_ready(&self, processes: &mut [Process]) -> anyhow::Result<()>;
+}
+
+/// How a server is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Halt {
+    InOrder,
+    /// With SIGKILL.
+    Killed,
 }
 
 impl Server {
@@ -50,6 +71,11 @@ impl Server {
     /// When it is not there, or does not start.
     pub(crate) fn dovecot(dir: &Path) -> anyhow::Result<Self> {
         dovecot::start(dir)
+    }
+
+    /// The processes that it consists of, those that they have started aside.
+    pub(crate) fn roots(&self) -> &[u32] {
+        &self.roots
     }
 
     /// CPU time that it has used so far.
@@ -72,71 +98,52 @@ impl Server {
         }
     }
 
+    /// Starts it anew, without the demo around the nodes of Holdfast. With `cold`, nothing that it keeps is in memory
+    /// when it starts. Returns once it serves.
+    ///
+    /// # Errors
+    /// When it does not stop or start, or memory keeps its files.
+    pub(crate) fn restart(&mut self, cold: bool) -> anyhow::Result<()> {
+        self.halt(Halt::InOrder)?;
+        if cold {
+            self.drop_from_memory()?;
+        }
+        self.launch()?;
+        let ready = self.again.wait_ready(&mut self.processes);
+        ready.with_context(|| format!("start {} again", self.name))
+    }
+
+    /// Stops it. It has to be launched again before it is of any use.
+    ///
+    /// # Errors
+    /// When it does not stop in time.
+    pub(crate) fn halt(&mut self, how: Halt) -> anyhow::Result<()> {
+        let stopped = process::stop_all(&mut self.processes, how);
+        self.processes.clear();
+        self.roots.clear();
+        stopped.with_context(|| format!("stop {}", self.name))
+    }
+
+    /// Has the kernel forget what a server that is stopped keeps on the disk.
+    pub(crate) fn drop_from_memory(&self) -> anyhow::Result<()> {
+        disk::drop_from_memory(&self.dir)
+    }
+
+    /// Starts its processes, which may take a while to serve.
+    pub(crate) fn launch(&mut self) -> anyhow::Result<()> {
+        let processes = self.again.launch();
+        self.processes = processes.with_context(|| format!("start {} again", self.name))?;
+        self.roots = self.processes.iter().map(|process| process.child.id()).collect();
+        Ok(())
+    }
+
     /// Stops it, in order.
     ///
     /// # Errors
     /// When it does not stop in time.
     pub(crate) fn stop(mut self) -> anyhow::Result<()> {
-        self.process.stop().with_context(|| format!("stop {}", self.name))
+        self.halt(Halt::InOrder)
     }
-}
-
-/// A child process that is stopped when dropped.
-struct Process {
-    child: Child,
-}
-
-impl Process {
-    fn start(mut command: Command) -> anyhow::Result<Self> {
-        let child = command.spawn();
-        let child = child.with_context(|| format!("start {}", command.get_program().display()))?;
-        Ok(Self { child })
-    }
-
-    fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
-        self.child.try_wait().context("look at a process")
-    }
-
-    fn stop(&mut self) -> anyhow::Result<()> {
-        if self.ended()?.is_some() {
-            return Ok(());
-        }
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).context("a pid")?);
-        kill(pid, Signal::SIGTERM).context("signal a process")?;
-        let deadline = Instant::now() + STOP_WITHIN;
-        while self.ended()?.is_none() {
-            if Instant::now() >= deadline {
-                self.child
-                    .kill()
-                    .and_then(|()| self.child.wait())
-                    .context("kill a process")?;
-                bail!("it had to be killed");
-            }
-            sleep(LOOK_EVERY);
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        if let Err(error) = self.stop() {
-            eprintln!("bench: a server did not stop in order: {error:#}");
-        }
-    }
-}
-
-/// Waits until something listens at `address`.
-fn wait_listening(process: &mut Process, address: SocketAddr, log: &Path) -> anyhow::Result<()> {
-    let deadline = Instant::now() + START_WITHIN;
-    while TcpStream::connect(address).is_err() {
-        if process.ended()?.is_some() || Instant::now() >= deadline {
-            let log = fs::read_to_string(log).unwrap_or_default();
-            bail!("nothing answers at {address}:\n{log}");
-        }
-        sleep(LOOK_EVERY);
-    }
-    Ok(())
 }
 
 fn loopback(port: u16) -> SocketAddr {
