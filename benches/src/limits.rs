@@ -100,6 +100,9 @@ pub(crate) const SETTLED_CORES: f64 = 0.15;
 /// How long what a server does after the last reply is waited for, and counted as its work.
 pub(crate) const SETTLE_WITHIN: Duration = Duration::from_secs(4);
 
+/// How many times as many instructions as before a hot path may take.
+pub(crate) const DEARER_MAX: f64 = 1.1;
+
 /// Writers of the runs on one shelf.
 pub(crate) const WRITERS: [usize; 4] = [1, 8, 64, 512];
 /// Replicas that those writers append to in turn: as many as a small cluster has groups.

@@ -24,6 +24,7 @@ mod login;
 mod mailbox;
 mod memory;
 mod message;
+mod micro;
 mod mixed;
 mod process_io;
 mod report;
@@ -74,6 +75,8 @@ enum What {
     Restart(restart::Options),
     /// CPU of many groups that nobody asks anything
     IdleGroups(idle_groups::Options),
+    /// Instructions of the hot paths, compared with those of before
+    Micro(micro::Options),
 }
 
 fn main() -> ExitCode {
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
         What::Written(options) => written::run(&arguments.dir, options),
         What::Restart(options) => restart::run(&arguments.dir, options),
         What::IdleGroups(options) => idle_groups::run(&arguments.dir, options),
+        What::Micro(options) => micro::run(options),
         What::Login(options) => login::run(&arguments.dir, options),
         What::Mailbox(options) => mailbox::run(&arguments.dir, options),
     };

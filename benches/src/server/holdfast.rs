@@ -87,10 +87,10 @@ pub(super) fn start(dir: &Path, shape: Shape) -> anyhow::Result<Server> {
     };
     Ok(Server {
         description: format!(
-            "Holdfast, {} shelves, {} groups, every message on {} shelves",
-            shape.nodes * shape.shelves,
+            "Holdfast, {} groups, every message on {} of {} shelves",
             shape.groups,
-            (shape.nodes * shape.shelves).min(3)
+            (shape.nodes * shape.shelves).min(3),
+            shape.nodes * shape.shelves
         ),
         lmtp: shape.at_all(LMTP),
         imap: shape.at_all(IMAP),
