@@ -100,6 +100,8 @@ pub(crate) const SETTLED_CORES: f64 = 0.15;
 /// How long what a server does after the last reply is waited for, and counted as its work.
 pub(crate) const SETTLE_WITHIN: Duration = Duration::from_secs(4);
 
+/// Messages in the mailbox whose opening and reading is counted.
+pub(crate) const MICRO_MESSAGES: usize = 200;
 /// How many times as many instructions as before a hot path may take.
 pub(crate) const DEARER_MAX: f64 = 1.1;
 

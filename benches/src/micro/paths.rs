@@ -76,6 +76,18 @@ pub(super) const PATHS: &[Path] = &[
         times: 200,
         run: store::deliver,
     },
+    Path {
+        name: "store-select",
+        what: "a mailbox of 200 messages is opened",
+        times: 50,
+        run: store::open,
+    },
+    Path {
+        name: "store-structures",
+        what: "envelopes and structures of 200 messages are read from the store",
+        times: 50,
+        run: store::read_structures,
+    },
 ];
 
 /// A message in parts, of the size of a small one.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
-use mail_model::{AccountId, BlobId, GroupId, InternalDate, LogIndex, ReplicaId};
-use mailstore::front::{DeliverRecipient, Delivery, Origin};
+use mail_model::{AccountId, BlobId, GroupId, InternalDate, LogIndex, MailboxName, ReplicaId, Uid};
+use mailstore::front::{DeliverRecipient, Delivery, Origin, SelectMode};
 use mailstore::{DeliveryId, MailMachine, Mailstore};
 use replication::{
     Applied, AppliedAt, BoxFuture, Command, Feed, GroupClient, ProposeError, QueryReply, ReadError, StateMachine,
@@ -15,7 +15,7 @@ use replication::{
 };
 use shelf::{MemDisk, ReplicaStore, Shelf, ShelfError};
 
-use crate::limits::MESSAGE_BYTES;
+use crate::limits::{MESSAGE_BYTES, MICRO_MESSAGES};
 use crate::message::Stock;
 
 const GROUP: GroupId = GroupId(1);
@@ -123,27 +123,71 @@ impl GroupClient for Memory {
 /// Delivers messages to one account.
 pub(super) fn deliver(times: usize) -> anyhow::Result<()> {
     let store = Mailstore::new(Arc::new(Memory::new()?));
-    let runtime = crate::turns::runtime()?;
-    runtime.block_on(async {
-        store.account(ACCOUNT, GROUP).ensure(None).await?;
-        let (stock, mut message) = (Stock::new(MESSAGE_BYTES[0]), Vec::new());
-        for number in 0..times as u64 {
-            stock.write(number, &mut message);
-            let mut writer = store.body_writer([GROUP]);
-            writer.push(&message).await?;
-            let body = writer.finish().await?;
-            let recipient = DeliverRecipient {
-                account: ACCOUNT,
-                group: GROUP,
-                prefix: b"Return-Path: <ann@sender.test>\r\nDelivered-To: user1@demo.test\r\n".to_vec(),
-                path: "user1@demo.test".to_owned(),
-            };
-            let delivered = store.deliver(body, &delivery(number), &[recipient]).await;
-            let answer = delivered.answers.into_iter().next().context("no answer")?;
-            ensure!(black_box(answer).is_ok(), "a message was not delivered");
+    crate::turns::runtime()?.block_on(deliver_to_one(&store, times))
+}
+
+/// Opens a mailbox of [`MICRO_MESSAGES`].
+pub(super) fn open(times: usize) -> anyhow::Result<()> {
+    let store = Mailstore::new(Arc::new(Memory::new()?));
+    crate::turns::runtime()?.block_on(async {
+        deliver_to_one(&store, MICRO_MESSAGES).await?;
+        for _ in 0..times {
+            let view = store
+                .account(ACCOUNT, GROUP)
+                .select(inbox()?, SelectMode::ReadOnly)
+                .await?;
+            ensure!(
+                black_box(view).exists() as usize == MICRO_MESSAGES,
+                "messages are missing"
+            );
         }
         Ok(())
     })
+}
+
+/// Reads what FETCH ENVELOPE sends of as many messages.
+pub(super) fn read_structures(times: usize) -> anyhow::Result<()> {
+    let store = Mailstore::new(Arc::new(Memory::new()?));
+    crate::turns::runtime()?.block_on(async {
+        deliver_to_one(&store, MICRO_MESSAGES).await?;
+        let account = store.account(ACCOUNT, GROUP);
+        let view = account.select(inbox()?, SelectMode::ReadOnly).await?;
+        let uids: Vec<Uid> = view.entries().iter().map(|entry| entry.uid).collect();
+        for _ in 0..times {
+            let mut left = &uids[..];
+            while !left.is_empty() {
+                let (details, _) = account.details(view.mailbox(), left, true).await?;
+                ensure!(!details.is_empty(), "nothing comes any more");
+                left = &left[black_box(details).len()..];
+            }
+        }
+        Ok(())
+    })
+}
+
+fn inbox() -> anyhow::Result<MailboxName> {
+    MailboxName::new("INBOX").context("a name")
+}
+
+async fn deliver_to_one(store: &Mailstore, messages: usize) -> anyhow::Result<()> {
+    store.account(ACCOUNT, GROUP).ensure(None).await?;
+    let (stock, mut message) = (Stock::new(MESSAGE_BYTES[0]), Vec::new());
+    for number in 0..messages as u64 {
+        stock.write(number, &mut message);
+        let mut writer = store.body_writer([GROUP]);
+        writer.push(&message).await?;
+        let body = writer.finish().await?;
+        let recipient = DeliverRecipient {
+            account: ACCOUNT,
+            group: GROUP,
+            prefix: b"Return-Path: <ann@sender.test>\r\nDelivered-To: user1@demo.test\r\n".to_vec(),
+            path: "user1@demo.test".to_owned(),
+        };
+        let delivered = store.deliver(body, &delivery(number), &[recipient]).await;
+        let answer = delivered.answers.into_iter().next().context("no answer")?;
+        ensure!(black_box(answer).is_ok(), "a message was not delivered");
+    }
+    Ok(())
 }
 
 fn delivery(number: u64) -> Delivery {
