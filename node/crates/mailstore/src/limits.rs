@@ -53,8 +53,23 @@ pub const UIDL_BYTES_MAX: usize = 70;
 /// Rows that one page of a query carries.
 pub const PAGE_ROWS: usize = 4_096;
 
+/// Parts of a mailbox that are read at a time when all of it is.
+pub const LOADS_AT_ONCE: usize = 4;
+
+/// Messages from which on a mailbox is kept for the next view of it: smaller ones are read in one page.
+pub const KEPT_VIEW_MESSAGES_MIN: usize = 256;
+
+/// Messages of all mailboxes that a front node keeps for the next views: some 40 bytes each.
+pub const KEPT_VIEWS_MESSAGES_MAX: usize = 1 << 20;
+
+/// Pages of changes up to which a view begins with what is kept; beyond that reading all of the mailbox is cheaper.
+pub const CATCH_UP_PAGES: usize = 4;
+
 /// Messages whose details one query returns.
 pub const DETAILS_PER_QUERY: usize = 256;
+
+/// Messages whose rows are read at once for that.
+pub const DETAILS_PER_READ: usize = 32;
 
 /// Bytes of details after which a query ends its page, whatever messages are left.
 pub const DETAILS_BYTES: usize = 1 << 20;
@@ -191,3 +206,4 @@ const _: () = assert!(CLOSES_PER_COMMAND * 64 <= PAYLOAD_BYTES_MAX);
 const _: () = assert!(CLOSES_PER_COMMAND <= CLOSES_WAITING_MAX);
 const _: () = assert!(KEPT_BODY_MS < TOMBSTONE_MS);
 const _: () = assert!(MESSAGES_PER_COMMAND <= MESSAGES_PER_COPY);
+const _: () = assert!(KEPT_VIEW_MESSAGES_MIN <= PAGE_ROWS && PAGE_ROWS <= KEPT_VIEWS_MESSAGES_MAX);

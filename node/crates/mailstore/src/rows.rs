@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use mail_model::LogIndex;
 use minicbor::{Decode, Encode};
-use replication::{AppliedAt, KeyRange, ShelfError, ShelfLabel, StateTxn, StateView};
+use replication::{AppliedAt, KeyRange, RowVisitor, ShelfError, ShelfLabel, StateTxn, StateView};
 
 use crate::codec::{self, CodecError};
 use crate::rejection::Rejection;
@@ -62,6 +62,14 @@ pub(crate) trait Rows {
     /// The first `limit` rows of a range.
     fn rows(&self, range: &KeyRange, limit: usize) -> Result<Vec<Row>, ShelfError>;
 
+    /// Visits the rows of a range in order, without copying them where that can be.
+    fn visit(&self, range: &KeyRange, visit: &mut RowVisitor<'_>) -> Result<(), ShelfError>;
+
+    /// The bytes of several rows, in the order of `keys`.
+    fn many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Bytes>>, ShelfError> {
+        keys.iter().map(|key| self.bytes(key)).collect()
+    }
+
     /// Whether a range has no row.
     fn is_empty(&self, range: &KeyRange) -> Result<bool, ShelfError> {
         Ok(self.rows(range, 1)?.is_empty())
@@ -85,6 +93,14 @@ impl Rows for StateView {
             self.scan(range, &mut |key, value| collect(&mut rows, limit, key, value))?;
         }
         Ok(rows)
+    }
+
+    fn visit(&self, range: &KeyRange, visit: &mut RowVisitor<'_>) -> Result<(), ShelfError> {
+        self.scan(range, visit)
+    }
+
+    fn many(&self, keys: &[Vec<u8>]) -> Result<Vec<Option<Bytes>>, ShelfError> {
+        self.multi_get(keys)
     }
 }
 
@@ -215,5 +231,14 @@ impl Rows for Work<'_, '_> {
             };
         }
         Ok(merged.into_iter().take(limit).collect())
+    }
+
+    fn visit(&self, range: &KeyRange, visit: &mut RowVisitor<'_>) -> Result<(), ShelfError> {
+        for (key, value) in self.rows(range, usize::MAX)? {
+            if visit(&key, &value).is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 }

@@ -95,8 +95,12 @@ impl<'a> Pages<'a> {
                 .account()
                 .hot_page(self.view.mailbox(), at, last.get())
                 .await?;
-            let messages = page.messages()?.into_iter();
-            found.extend(messages.filter(|(uid, _)| wanted.binary_search(uid).is_ok()));
+            for message in page.messages() {
+                let (uid, hot) = message?;
+                if wanted.binary_search(&uid).is_ok() {
+                    found.push((uid, hot));
+                }
+            }
             from = page.next.filter(|next| *next <= last.get());
         }
         Ok(found)

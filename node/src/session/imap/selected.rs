@@ -165,7 +165,7 @@ impl Selected {
         if uids {
             reply.uid(out, entry.uid);
         }
-        reply.flags(out, &self.flags_of(entry), entry.recent);
+        reply.flags(out, &self.flags_of(entry), self.view.is_recent(entry.uid));
         reply.finish(out);
     }
 

@@ -42,7 +42,7 @@ async fn recent(account: &Account, info: &MailboxInfo) -> Result<u64, StoreError
     let mut from = u32::try_from(info.first_recent).ok();
     while let Some(first) = from.filter(|first| u64::from(*first) < info.uid_next) {
         let page = account.hot_page(info.id, first, u32::MAX).await?;
-        count += page.messages().map_err(StoreError::from)?.len() as u64;
+        count += u64::from(page.len);
         from = page.next;
     }
     Ok(count)

@@ -16,6 +16,7 @@ mod closer;
 mod deliver;
 mod error;
 mod feed;
+mod kept_views;
 mod maildrop;
 mod message_bytes;
 mod queue;
@@ -63,6 +64,7 @@ struct Inner {
     /// Accounts in use here, so that sessions of one account share what they have seen (DESIGN D6).
     accounts: Mutex<HashMap<AccountId, Weak<Shared>>>,
     closing: closer::Closing,
+    kept_views: kept_views::KeptViews,
 }
 
 /// What all sessions of one account on this node share.
@@ -106,6 +108,7 @@ impl Mailstore {
             client,
             accounts: Mutex::default(),
             closing: closer::Closing::default(),
+            kept_views: kept_views::KeptViews::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -125,6 +128,10 @@ impl Mailstore {
             shared
         });
         Account::new(self.clone(), shared)
+    }
+
+    fn kept_views(&self) -> &kept_views::KeptViews {
+        &self.inner.kept_views
     }
 
     fn client(&self) -> &Arc<dyn GroupClient> {

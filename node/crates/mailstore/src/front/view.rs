@@ -6,15 +6,21 @@
 //! - `entries` ascend by UID. An expunge that may not be told yet is held back; its message stays in the view (M11).
 //! - `known` only grows: every change up to it is in the view or held back.
 //! - A message is recent in at most one view of the cluster that was opened with [`SelectMode::ReadWrite`] (M8).
+//! - What is kept for the next view is complete up to `known`: a view exists only once it is, and leaves nothing while it
+//!   holds expunges back.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::stream::{self, StreamExt, TryStreamExt};
 use mail_model::{Keyword, MailboxId, ModSeq, SeqNum, SystemFlags, Uid};
 
+use super::kept_views::KeptView;
 use super::{Account, Freshness, StoreError};
 use crate::command::{AdvanceRecent, ClaimedRecent};
-use crate::limits::RECENT_WITHIN;
+use crate::limits::{CATCH_UP_PAGES, LOADS_AT_ONCE, PAGE_ROWS, RECENT_WITHIN};
 use crate::query::{Changes, GetChanges, MailboxRef, Position, Selected};
 use crate::record::{HotRow, KeywordBits};
 use crate::rejection::Rejection;
@@ -44,8 +50,6 @@ pub struct ViewEntry {
     pub uid: Uid,
     /// System flags.
     pub flags: SystemFlags,
-    /// `\Recent` in this session.
-    pub recent: bool,
     /// The last change.
     pub modseq: ModSeq,
     /// Keywords by their numbers.
@@ -53,11 +57,10 @@ pub struct ViewEntry {
 }
 
 impl ViewEntry {
-    fn new(uid: Uid, hot: HotRow, recent: bool) -> Self {
+    fn new(uid: Uid, hot: HotRow) -> Self {
         Self {
             uid,
             flags: hot.flags,
-            recent,
             modseq: hot.modseq,
             keywords: hot.keywords,
         }
@@ -84,7 +87,10 @@ pub struct MailboxView {
     account: Account,
     mode: SelectMode,
     selected: Selected,
-    entries: Vec<ViewEntry>,
+    /// Shared with the views of other sessions as long as none of them has seen more.
+    entries: Arc<Vec<ViewEntry>>,
+    /// UIDs that are recent here, ascending; some may not be shown yet.
+    recent: Vec<Range<u64>>,
     /// Expunged, but not told.
     held_back: BTreeSet<Uid>,
     known: Position,
@@ -96,25 +102,164 @@ impl Account {
     /// # Errors
     /// See [`StoreError`].
     pub async fn select(&self, mailbox: impl Into<MailboxRef>, mode: SelectMode) -> Result<MailboxView, StoreError> {
-        let selected = self.mailbox(mailbox, Freshness::Latest).await?;
+        let mut selected = self.mailbox(mailbox, Freshness::Latest).await?;
         if selected.info.no_select {
             return Err(Rejection::NotSelectable.into());
         }
-        let known = Position::after(selected.info.highest_modseq);
+        let mailbox = selected.info.id;
+        let kept = self.store().kept_views().get(self.id(), mailbox);
+        if kept
+            .as_ref()
+            .is_some_and(|kept| kept.known.modseq > selected.info.highest_modseq)
+        {
+            // Another session has seen more since; then this node has, too.
+            selected = self.mailbox(mailbox, Freshness::Seen).await?;
+        }
+        let info = &selected.info;
+        let last = kept.as_ref().and_then(|kept| kept.entries.last());
+        let uid_next = last.map_or(info.uid_next, |last| info.uid_next.max(u64::from(last.uid.get()) + 1));
+        let claim = self.claim_recent(mailbox, mode, info.first_recent..uid_next);
+        let (begun, claimed) = tokio::join!(self.begin_view(&selected, kept), claim);
+        let (kept, news) = begun?;
         let mut view = MailboxView {
             account: self.clone(),
             mode,
             selected,
-            entries: Vec::new(),
+            entries: kept.entries,
+            recent: Vec::new(),
             held_back: BTreeSet::new(),
-            known,
+            known: kept.known,
         };
-        let info = &view.selected.info;
-        let (messages, claimed) = tokio::join!(view.load(), view.claim(info.first_recent, info.uid_next));
-        view.entries = messages?;
-        view.mark_recent(claimed);
+        if let Some((news, through)) = news {
+            // Nothing of the mailbox was shown yet, so none of it is told.
+            view.take_in(news, through, claimed, Expunges::Tell).await?;
+        } else {
+            view.mark_recent(claimed);
+        }
+        view.keep();
         Ok(view)
     }
+
+    /// The messages that a view begins with: those that an earlier one has left and what happened since, or all anew.
+    async fn begin_view(
+        &self,
+        selected: &Selected,
+        kept: Option<KeptView>,
+    ) -> Result<(KeptView, Option<(News, Position)>), StoreError> {
+        let info = &selected.info;
+        let latest = Position::after(info.highest_modseq);
+        match kept {
+            Some(kept) if kept.known >= latest => return Ok((kept, None)),
+            Some(kept) if kept.known.modseq >= selected.tombstone_floor => {
+                let news = self
+                    .changes(info.id, kept.known, Freshness::Seen, CATCH_UP_PAGES)
+                    .await?;
+                if let Some(news) = news {
+                    return Ok((kept, Some(news)));
+                }
+            }
+            _ => {}
+        }
+        let entries = Arc::new(self.load(info.id, info.uid_next).await?);
+        Ok((KeptView { entries, known: latest }, None))
+    }
+
+    /// What happened in a mailbox since `since`, and up to where; `None` when that is more than `pages` pages.
+    async fn changes(
+        &self,
+        mailbox: MailboxId,
+        mut since: Position,
+        mut freshness: Freshness,
+        pages: usize,
+    ) -> Result<Option<(News, Position)>, StoreError> {
+        let mut news = News::default();
+        let account = self.id();
+        for _ in 0..pages {
+            let query = GetChanges {
+                account,
+                mailbox,
+                since,
+            };
+            let changes = self.ask(freshness, query).await?;
+            if since.modseq < changes.tombstone_floor {
+                // Some expunges are forgotten: what is not there any more is what was expunged.
+                news.replace(self.load(mailbox, u64::MAX).await?);
+            }
+            news.take(&changes)?;
+            since = changes.through;
+            freshness = Freshness::Seen;
+            if !changes.more {
+                return Ok(Some((news, since)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// All messages of a mailbox, page by page, several parts at a time. The pages need not be of one view: what changes
+    /// meanwhile lies beyond what the view knows and comes with the next sync. UIDs below `uid_next` are given already,
+    /// so only the last part can grow.
+    async fn load(&self, mailbox: MailboxId, uid_next: u64) -> Result<Vec<ViewEntry>, StoreError> {
+        let parts = stream::iter(parts(uid_next)).map(|(from, to)| self.load_part(mailbox, from, to));
+        parts.buffered(LOADS_AT_ONCE).try_concat().await
+    }
+
+    async fn load_part(&self, mailbox: MailboxId, from: u32, to: u32) -> Result<Vec<ViewEntry>, StoreError> {
+        let mut entries = Vec::new();
+        let mut from = Some(from);
+        while let Some(at) = from.filter(|at| *at <= to) {
+            let page = self.hot_page(mailbox, at, to).await?;
+            for message in page.messages() {
+                let (uid, hot) = message?;
+                entries.push(ViewEntry::new(uid, hot));
+            }
+            from = page.next;
+        }
+        Ok(entries)
+    }
+
+    /// Which of some UIDs are recent in a session. Without an answer in time none is: they stay recent for another
+    /// session.
+    async fn claim_recent(&self, mailbox: MailboxId, mode: SelectMode, uids: Range<u64>) -> Option<ClaimedRecent> {
+        if uids.is_empty() {
+            return None;
+        }
+        if mode == SelectMode::ReadOnly {
+            return Some(ClaimedRecent {
+                from: uids.start,
+                to: uids.end,
+            });
+        }
+        let account = self.id();
+        self.claim_within(AdvanceRecent { account, mailbox }, RECENT_WITHIN)
+            .await
+    }
+
+    async fn claim_within(&self, command: AdvanceRecent, within: Duration) -> Option<ClaimedRecent> {
+        let (store, group) = (self.store(), self.group());
+        match store.run(group, command, None, within).await {
+            Ok((claimed, token)) => {
+                self.saw(token);
+                Some(claimed)
+            }
+            Err(error) => {
+                tracing::debug!(%group, %error, "recent messages are left to another session");
+                None
+            }
+        }
+    }
+}
+
+/// First and last UIDs of the parts in which a mailbox is loaded.
+fn parts(uid_next: u64) -> Vec<(u32, u32)> {
+    let given = u32::try_from(uid_next.saturating_sub(1)).unwrap_or(0) as usize;
+    let width = (given / LOADS_AT_ONCE).max(PAGE_ROWS);
+    let starts: Vec<usize> = (0..LOADS_AT_ONCE).map(|part| part * width).collect();
+    let starts = starts
+        .into_iter()
+        .filter(|start| *start == 0 || start + PAGE_ROWS <= given);
+    let starts: Vec<u32> = starts.filter_map(|start| u32::try_from(start).ok()).collect();
+    let ends = starts.iter().skip(1).map(|next| next - 1).chain([u32::MAX]);
+    starts.iter().copied().zip(ends).collect()
 }
 
 impl MailboxView {
@@ -163,7 +308,16 @@ impl MailboxView {
     /// How many messages are recent: RECENT.
     #[must_use]
     pub fn recent(&self) -> u32 {
-        u32::try_from(self.entries.iter().filter(|entry| entry.recent).count()).unwrap_or(u32::MAX)
+        let below = |end: u64| self.entries.partition_point(|entry| u64::from(entry.uid.get()) < end);
+        let count: usize = self.recent.iter().map(|uids| below(uids.end) - below(uids.start)).sum();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// Whether a message is `\Recent` in this session.
+    #[must_use]
+    pub fn is_recent(&self, uid: Uid) -> bool {
+        let uid = u64::from(uid.get());
+        self.recent.iter().any(|uids| uids.contains(&uid))
     }
 
     /// The first message without `\Seen`: UNSEEN of SELECT.
@@ -208,97 +362,57 @@ impl MailboxView {
     /// # Errors
     /// See [`StoreError`]; the view is as it was, and can be synced again. `NoSuchMailbox` when it was deleted.
     pub async fn sync(&mut self, freshness: Freshness, expunges: Expunges) -> Result<Vec<Update>, StoreError> {
-        let mut news = News::default();
-        let mut since = self.known;
-        let mut freshness = freshness;
-        loop {
-            let (account, mailbox) = (self.account.id(), self.mailbox());
-            let changes = self
-                .account
-                .ask(
-                    freshness,
-                    GetChanges {
-                        account,
-                        mailbox,
-                        since,
-                    },
-                )
-                .await?;
-            if since.modseq < changes.tombstone_floor {
-                // Some expunges are forgotten: what is not there any more is what was expunged.
-                news.replace(self.load().await?);
+        let (account, mailbox) = (self.account.clone(), self.mailbox());
+        let changes = account.changes(mailbox, self.known, freshness, usize::MAX).await?;
+        let Some((news, through)) = changes else {
+            return Ok(Vec::new());
+        };
+        let newest = news.changed.last_key_value().map(|(uid, _)| *uid);
+        let last = self.entries.last().map(|entry| entry.uid);
+        let claimed = match newest.filter(|newest| last.is_none_or(|last| *newest > last)) {
+            Some(newest) => {
+                let uids = news.first_recent..u64::from(newest.get()) + 1;
+                account.claim_recent(mailbox, self.mode, uids).await
             }
-            news.take(&changes)?;
-            since = changes.through;
-            freshness = Freshness::Seen;
-            if !changes.more {
-                break;
-            }
-        }
+            None => None,
+        };
+        self.take_in(news, through, claimed, expunges).await
+    }
+
+    /// Takes in what happened up to `through`.
+    async fn take_in(
+        &mut self,
+        mut news: News,
+        through: Position,
+        claimed: Option<ClaimedRecent>,
+        expunges: Expunges,
+    ) -> Result<Vec<Update>, StoreError> {
         if news.keywords as usize > self.selected.keywords.len() {
             let selected = self.account.mailbox(self.mailbox(), Freshness::Seen).await?;
             self.selected.keywords = selected.keywords;
             news.new_keywords = true;
         }
-        let newest = news.changed.last_key_value().map(|(uid, _)| *uid);
-        let last = self.entries.last().map(|entry| entry.uid);
-        let claimed = match newest.filter(|newest| last.is_none_or(|last| *newest > last)) {
-            Some(newest) => self.claim(news.first_recent, u64::from(newest.get()) + 1).await,
-            None => None,
-        };
-        self.known = since;
+        self.known = through;
         Ok(self.apply(news, claimed, expunges))
     }
 
-    /// All messages of the mailbox, page by page. The pages need not be of one view: what changes meanwhile lies beyond
-    /// `known` and comes with the next sync.
-    async fn load(&self) -> Result<Vec<ViewEntry>, StoreError> {
-        let mut entries = Vec::with_capacity(self.selected.info.messages as usize);
-        let mut from = Some(0);
-        while let Some(at) = from {
-            let page = self.account.hot_page(self.mailbox(), at, u32::MAX).await?;
-            let messages = page.messages()?;
-            entries.extend(messages.into_iter().map(|(uid, hot)| ViewEntry::new(uid, hot, false)));
-            from = page.next;
-        }
-        Ok(entries)
-    }
-
-    /// Which UIDs are recent here, of those from `from` to below `to`. Without an answer in time none is: they stay
-    /// recent for another session.
-    async fn claim(&self, from: u64, to: u64) -> Option<ClaimedRecent> {
-        if from >= to {
-            return None;
-        }
-        if self.mode == SelectMode::ReadOnly {
-            return Some(ClaimedRecent { from, to });
-        }
-        let (account, mailbox) = (self.account.id(), self.mailbox());
-        self.claim_within(AdvanceRecent { account, mailbox }, RECENT_WITHIN)
-            .await
-    }
-
-    async fn claim_within(&self, command: AdvanceRecent, within: Duration) -> Option<ClaimedRecent> {
-        let (store, group) = (self.account.store(), self.account.group());
-        match store.run(group, command, None, within).await {
-            Ok((claimed, token)) => {
-                self.account.saw(token);
-                Some(claimed)
-            }
-            Err(error) => {
-                tracing::debug!(%group, %error, "recent messages are left to another session");
-                None
-            }
-        }
-    }
-
     fn mark_recent(&mut self, claimed: Option<ClaimedRecent>) {
-        let Some(claimed) = claimed else { return };
-        let recent = |uid: Uid| (claimed.from..claimed.to).contains(&u64::from(uid.get()));
-        self.entries
-            .iter_mut()
-            .filter(|entry| recent(entry.uid))
-            .for_each(|entry| entry.recent = true);
+        let Some(claimed) = claimed.filter(|claimed| claimed.from < claimed.to) else {
+            return;
+        };
+        match self.recent.last_mut() {
+            Some(last) if claimed.from <= last.end => last.end = last.end.max(claimed.to),
+            _ => self.recent.push(claimed.from..claimed.to),
+        }
+    }
+
+    /// Leaves what the view has to the next one of its mailbox.
+    fn keep(&self) {
+        if self.held_back.is_empty() {
+            let (entries, known) = (self.entries.clone(), self.known);
+            let views = self.account.store().kept_views();
+            views.keep(self.account.id(), self.mailbox(), KeptView { entries, known });
+        }
     }
 
     fn apply(&mut self, news: News, claimed: Option<ClaimedRecent>, expunges: Expunges) -> Vec<Update> {
@@ -323,17 +437,16 @@ impl MailboxView {
         let exists_before = self.entries.len();
         let mut flags = Vec::new();
         for (uid, entry) in news.changed {
-            if let Some(seq) = self.seq_of(uid) {
-                let known = &mut self.entries[seq.get() as usize - 1];
+            if let Ok(at) = self.entries.binary_search_by_key(&uid, |entry| entry.uid) {
+                let known = &self.entries[at];
                 if (known.flags, &known.keywords) != (entry.flags, &entry.keywords) {
-                    flags.push(Update::Flags(seq));
+                    flags.extend(seq_at(at).map(Update::Flags));
                 }
-                *known = ViewEntry {
-                    recent: known.recent,
-                    ..entry
-                };
+                if *known != entry {
+                    Arc::make_mut(&mut self.entries)[at] = entry;
+                }
             } else if self.entries.last().is_none_or(|last| last.uid < uid) && !self.held_back.contains(&uid) {
-                self.entries.push(entry);
+                Arc::make_mut(&mut self.entries).push(entry);
             }
         }
         self.mark_recent(claimed);
@@ -357,7 +470,15 @@ impl MailboxView {
         let gone = std::mem::take(&mut self.held_back);
         let numbers: Vec<_> = gone.iter().filter_map(|uid| self.seq_of(*uid)).collect();
         updates.extend(numbers.into_iter().rev().map(Update::Expunged));
-        self.entries.retain(|entry| !gone.contains(&entry.uid));
+        if !updates.is_empty() {
+            Arc::make_mut(&mut self.entries).retain(|entry| !gone.contains(&entry.uid));
+        }
+    }
+}
+
+impl Drop for MailboxView {
+    fn drop(&mut self) {
+        self.keep();
     }
 }
 
@@ -380,7 +501,7 @@ struct News {
 impl News {
     fn take(&mut self, changes: &Changes) -> Result<(), StoreError> {
         for (uid, hot) in changes.changed()? {
-            self.changed.insert(uid, ViewEntry::new(uid, hot, false));
+            self.changed.insert(uid, ViewEntry::new(uid, hot));
         }
         for uid in &changes.vanished {
             self.changed.remove(uid);

@@ -1,17 +1,18 @@
 //! GetDetails: everything about some messages: ids, prefix, pieces, structure. Expunged ones too, while their bodies are
 //! kept (DESIGN M11).
 
-use mail_model::{AccountId, MailboxId, Uid};
+use bytes::Bytes;
+use mail_model::{AccountId, LogIndex, MailboxId, Uid};
 use minicbor::{Decode, Encode};
 
-use crate::codec::CodecError;
+use crate::codec::{self, CodecError};
 use crate::key;
-use crate::limits::{DETAILS_BYTES, DETAILS_PER_QUERY};
+use crate::limits::{DETAILS_BYTES, DETAILS_PER_QUERY, DETAILS_PER_READ};
 use crate::query::GroupQuery;
 use crate::record::{BodyRow, ColdRow, HotRow, StructureRow};
 use crate::rejection::Rejection;
 use crate::rows::{Failure, Rows, missing};
-use crate::state::{body_row, known_row, mailbox_row};
+use crate::state::{KnownRow, known_row, mailbox_row};
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -74,39 +75,69 @@ impl GroupQuery for GetDetails {
         mailbox_row(rows, self.account, self.mailbox)?;
         let mut page = Vec::with_capacity(self.uids.len());
         let mut bytes = 0;
-        for uid in &self.uids {
-            if bytes >= DETAILS_BYTES {
-                page.push(None);
-                break;
+        for uids in self.uids.chunks(DETAILS_PER_READ) {
+            for details in self.some(rows, uids)? {
+                if bytes >= DETAILS_BYTES {
+                    page.push(None);
+                    return Ok(page);
+                }
+                let structure = details.structure.as_ref().map_or(0, |structure| structure.bytes.len());
+                bytes += details.cold.prefix.len() + structure + details.body.pieces.len() * 48 + 256;
+                page.push(Some(details));
             }
-            let Some(details) = self.one(rows, *uid)? else { continue };
-            let structure = details.structure.as_ref().map_or(0, |structure| structure.bytes.len());
-            bytes += details.cold.prefix.len() + structure + details.body.pieces.len() * 48 + 256;
-            page.push(Some(details));
         }
         Ok(page)
     }
 }
 
 impl GetDetails {
-    fn one(&self, rows: &impl Rows, uid: Uid) -> Result<Option<Details>, Failure> {
-        let Some(known) = known_row(rows, self.account, self.mailbox, uid)? else {
-            return Ok(None);
+    /// A few messages, with one read for all rows of a kind; those that are gone are left out.
+    fn some(&self, rows: &impl Rows, uids: &[Uid]) -> Result<Vec<Details>, Failure> {
+        let keys = |key: fn(AccountId, MailboxId, Uid) -> Vec<u8>| -> Vec<_> {
+            uids.iter().map(|uid| key(self.account, self.mailbox, *uid)).collect()
         };
-        let body = body_row(rows, known.hot.body)?;
-        let structure = if self.structure {
-            let row = rows.row("structure row", &key::structure(known.hot.body))?;
-            Some(row.ok_or_else(|| missing("structure row"))?)
+        let (hots, colds) = (rows.many(&keys(key::hot))?, rows.many(&keys(key::cold))?);
+        let mut known = Vec::with_capacity(uids.len());
+        for (uid, (hot, cold)) in uids.iter().zip(hots.into_iter().zip(colds)) {
+            let row = match hot {
+                Some(hot) => Some(KnownRow {
+                    hot: HotRow::from_bytes(&hot)?,
+                    cold: opened("cold row", cold)?,
+                    expunged: false,
+                }),
+                None => known_row(rows, self.account, self.mailbox, *uid)?,
+            };
+            known.extend(row.map(|row| (*uid, row)));
+        }
+        let of_bodies = |key: fn(LogIndex) -> Vec<u8>| {
+            let keys: Vec<_> = known.iter().map(|(_, row)| key(row.hot.body)).collect();
+            rows.many(&keys)
+        };
+        let bodies = of_bodies(key::body)?;
+        let structures = if self.structure {
+            of_bodies(key::structure)?
         } else {
-            None
+            vec![None; known.len()]
         };
-        Ok(Some(Details {
-            uid,
-            expunged: known.expunged,
-            hot: known.hot.to_bytes(),
-            cold: known.cold,
-            body,
-            structure,
-        }))
+        let known = known.into_iter().zip(bodies.into_iter().zip(structures));
+        known
+            .map(|((uid, row), (body, structure))| {
+                let structure = self.structure.then(|| opened("structure row", structure)).transpose()?;
+                Ok(Details {
+                    uid,
+                    expunged: row.expunged,
+                    hot: row.hot.to_bytes(),
+                    cold: row.cold,
+                    body: opened("body row", body)?,
+                    structure,
+                })
+            })
+            .collect()
     }
+}
+
+/// Reads a row that others say must be there.
+fn opened<T: for<'b> Decode<'b, ()>>(what: &'static str, bytes: Option<Bytes>) -> Result<T, Failure> {
+    let bytes = bytes.ok_or_else(|| missing(what))?;
+    Ok(codec::open(what, &bytes)?)
 }

@@ -1,5 +1,7 @@
 //! GetHotPage: hot rows of a mailbox in the order of UIDs, page by page, packed as they are stored.
 
+use std::ops::ControlFlow;
+
 use mail_model::{AccountId, MailboxId, Uid};
 use minicbor::{Decode, Encode};
 
@@ -7,7 +9,7 @@ use crate::codec::CodecError;
 use crate::key;
 use crate::limits::PAGE_ROWS;
 use crate::query::GroupQuery;
-use crate::record::HotRow;
+use crate::record::{HOT_ROW_BYTES_MAX, HotRow};
 use crate::rows::{Failure, Rows, missing};
 use crate::state::mailbox_row;
 
@@ -31,32 +33,42 @@ pub struct GetHotPage {
 /// At most [`PAGE_ROWS`] messages.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct HotPage {
-    /// UIDs and rows, ascending.
-    #[n(0)]
-    rows: Vec<PackedRow>,
     /// Where the next page begins, if there may be more.
     #[n(1)]
     pub next: Option<u32>,
+    /// How many messages there are.
+    #[n(2)]
+    pub len: u32,
+    /// The rows, ascending by UID, each behind its UID (4 bytes, little-endian) and its length (1 byte): a mailbox has
+    /// many, and each is looked at once.
+    #[cbor(n(3), with = "minicbor::bytes")]
+    packed: Vec<u8>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-struct PackedRow {
-    #[n(0)]
-    uid: Uid,
-    #[cbor(n(1), with = "minicbor::bytes")]
-    row: Vec<u8>,
-}
+const _: () = assert!(HOT_ROW_BYTES_MAX <= u8::MAX as usize, "a length has one byte");
 
 impl HotPage {
-    /// The messages of the page.
-    ///
-    /// # Errors
-    /// When a row is not one.
-    pub fn messages(&self) -> Result<Vec<(Uid, HotRow)>, CodecError> {
-        let rows = self.rows.iter();
-        rows.map(|packed| Ok((packed.uid, HotRow::from_bytes(&packed.row)?)))
-            .collect()
+    /// The messages of the page; an error when a row is not one.
+    pub fn messages(&self) -> impl Iterator<Item = Result<(Uid, HotRow), CodecError>> + '_ {
+        let mut rest = self.packed.as_slice();
+        std::iter::from_fn(move || {
+            let packed = Some(rest).filter(|rest| !rest.is_empty())?;
+            let message = unpack(packed);
+            // Behind what cannot be read there is nothing.
+            rest = message.as_ref().map_or(&[], |(_, _, rest)| *rest);
+            Some(message.map(|(uid, row, _)| (uid, row)))
+        })
     }
+}
+
+fn unpack(packed: &[u8]) -> Result<(Uid, HotRow, &[u8]), CodecError> {
+    let cut = || CodecError::new("page of hot rows", "it is cut short");
+    let (uid, rest) = packed.split_first_chunk().ok_or_else(cut)?;
+    let (len, rest) = rest.split_first().ok_or_else(cut)?;
+    let (row, rest) = rest.split_at_checked(usize::from(*len)).ok_or_else(cut)?;
+    let uid = Uid::new(u32::from_le_bytes(*uid));
+    let uid = uid.ok_or_else(|| CodecError::new("page of hot rows", "it has UID 0"))?;
+    Ok((uid, HotRow::from_bytes(row)?, rest))
 }
 
 impl GroupQuery for GetHotPage {
@@ -65,20 +77,33 @@ impl GroupQuery for GetHotPage {
     fn run(&self, rows: &impl Rows) -> Result<HotPage, Failure> {
         mailbox_row(rows, self.account, self.mailbox)?;
         let range = key::hots_between(self.account, self.mailbox, self.from, self.to);
-        let mut page = Vec::new();
-        for (key, bytes) in rows.rows(&range, PAGE_ROWS)? {
-            let uid = key::uid_of(&key).ok_or_else(|| missing("uid of a hot row"))?;
-            page.push(PackedRow {
-                uid,
-                row: bytes.to_vec(),
-            });
+        let mut page = HotPage {
+            next: None,
+            len: 0,
+            packed: Vec::new(),
+        };
+        let (mut last, mut odd) = (None, false);
+        rows.visit(&range, &mut |key, row| {
+            let (Some(uid), Ok(len)) = (key::uid_of(key), u8::try_from(row.len())) else {
+                odd = true;
+                return ControlFlow::Break(());
+            };
+            page.packed.extend_from_slice(&uid.get().to_le_bytes());
+            page.packed.push(len);
+            page.packed.extend_from_slice(row);
+            page.len += 1;
+            last = Some(uid);
+            if (page.len as usize) < PAGE_ROWS {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })?;
+        if odd {
+            return Err(missing("uid or right length of a hot row"));
         }
-        let full = page.len() == PAGE_ROWS;
-        let next = page
-            .last()
-            .filter(|_| full)
-            .and_then(|last| last.uid.next())
-            .map(Uid::get);
-        Ok(HotPage { rows: page, next })
+        let full = page.len as usize == PAGE_ROWS;
+        page.next = last.filter(|_| full).and_then(Uid::next).map(Uid::get);
+        Ok(page)
     }
 }

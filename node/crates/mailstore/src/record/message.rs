@@ -29,6 +29,9 @@ const VERSION: u8 = 1;
 const FIXED_BYTES: usize = 44;
 const HAS_POP3: u8 = 1 << 7;
 
+/// Longest hot row.
+pub(crate) const HOT_ROW_BYTES_MAX: usize = FIXED_BYTES + KEYWORDS_PER_MAILBOX.div_ceil(8);
+
 /// Keywords of a message by their numbers in the mailbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Encode, Decode)]
 #[cbor(transparent)]
@@ -127,7 +130,7 @@ impl HotRow {
     /// When it is cut short, too long, or of an unknown version.
     pub fn from_bytes(mut row: &[u8]) -> Result<Self, CodecError> {
         let bad = |cause: &str| CodecError::new("hot row", cause);
-        if row.len() < FIXED_BYTES || row.len() > FIXED_BYTES + KEYWORDS_PER_MAILBOX.div_ceil(8) {
+        if row.len() < FIXED_BYTES || row.len() > HOT_ROW_BYTES_MAX {
             return Err(bad("wrong length"));
         }
         if row.get_u8() != VERSION {

@@ -19,6 +19,7 @@ pub use delivery::{DeliveryRow, Placement};
 pub use due::Due;
 pub use mailbox::{KeywordsRow, MailboxRow};
 pub use maildrop::MaildropRow;
+pub(crate) use message::HOT_ROW_BYTES_MAX;
 pub use message::{ColdRow, HotRow, KeywordBits, Pop3Identity};
 pub use queued::QueuedRow;
 pub use tombstone::{KeptRows, TombstoneRow};

@@ -12,9 +12,9 @@ mod uidl;
 
 pub(crate) use account_work::{AccountWork, account_row, mailbox_row};
 pub use bodies::BodySource;
-pub(crate) use bodies::{StoredBody, adopt, body_row, give_up_upload, reference, release};
+pub(crate) use bodies::{StoredBody, adopt, give_up_upload, reference, release};
 pub(crate) use keywords::{keyword_bits, keywords_row, known_bits};
-pub(crate) use messages::{EXPUNGED, NewInstance, hot_row, hot_rows, known_row};
+pub(crate) use messages::{EXPUNGED, KnownRow, NewInstance, hot_row, hot_rows, known_row};
 pub(crate) use names::{all_mailboxes, child, find, full_names, name_of};
 pub(crate) use redelivery::{Attempt, Redelivery};
 pub(crate) use removal::{delete_some, drop_kept_body, drop_tombstone, due_row};

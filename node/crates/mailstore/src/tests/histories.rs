@@ -389,10 +389,11 @@ impl Run {
                 from: 0,
                 to: u32::MAX,
             };
-            let page = self.replica.ask(query).unwrap().messages().unwrap();
+            let page = self.replica.ask(query).unwrap();
             let found: BTreeMap<_, _> = page
-                .into_iter()
-                .map(|(uid, hot)| {
+                .messages()
+                .map(|message| {
+                    let (uid, hot) = message.unwrap();
                     let word = |number: usize| selected.keywords[number].as_str();
                     let known = |text: &str| KEYWORDS.iter().find(|word| **word == text).copied();
                     let keywords = hot.keywords.iter().filter_map(|number| known(word(number))).collect();

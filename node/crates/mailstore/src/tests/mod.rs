@@ -4,6 +4,7 @@ mod bodies;
 mod deliveries;
 mod determinism;
 mod histories;
+mod kept_views;
 mod mailboxes;
 mod maildrops;
 mod messages;

@@ -117,7 +117,7 @@ fn write_small_item(
         return;
     };
     match (item, hot) {
-        (FetchItem::Flags, _) => reply.flags(out, &selected.flags_of(entry), entry.recent),
+        (FetchItem::Flags, _) => reply.flags(out, &selected.flags_of(entry), selected.view.is_recent(entry.uid)),
         (FetchItem::Uid, _) => reply.uid(out, entry.uid),
         (FetchItem::InternalDate, Some(hot)) => reply.internal_date(out, hot.date),
         (FetchItem::Size, Some(hot)) => reply.size(out, hot.size.into()),

@@ -13,6 +13,7 @@ use super::criteria::{AddressField, Test};
 pub(super) struct Facts<'a> {
     seq: SeqNum,
     entry: &'a ViewEntry,
+    recent: bool,
     hot: Option<&'a HotRow>,
     structure: Option<&'a Structure>,
     strings: Option<&'a Strings>,
@@ -27,10 +28,11 @@ pub(super) struct Strings {
 }
 
 impl<'a> Facts<'a> {
-    pub(super) fn of_view(seq: SeqNum, entry: &'a ViewEntry) -> Self {
+    pub(super) fn of_view(seq: SeqNum, entry: &'a ViewEntry, recent: bool) -> Self {
         Self {
             seq,
             entry,
+            recent,
             hot: None,
             structure: None,
             strings: None,
@@ -65,7 +67,7 @@ impl<'a> Facts<'a> {
             },
             Test::Not(test) => self.hold(test).map(|holds| !holds),
             Test::Has(flag) => Some(self.entry.flags.contains(*flag)),
-            Test::Recent => Some(self.entry.recent),
+            Test::Recent => Some(self.recent),
             Test::Keyword(number) => Some(self.entry.keywords.contains(*number)),
             Test::Sequence(numbers) => Some(numbers.contains(self.seq.get())),
             Test::Uid(numbers) => Some(numbers.contains(self.entry.uid.get())),
@@ -139,7 +141,6 @@ mod tests {
         ViewEntry {
             uid: Uid::MIN,
             flags,
-            recent: false,
             modseq: ModSeq(1),
             keywords: KeywordBits::default(),
         }
@@ -148,7 +149,7 @@ mod tests {
     #[test]
     fn what_is_not_known_decides_only_where_nothing_else_does() {
         let entry = entry(SystemFlags::SEEN);
-        let facts = Facts::of_view(SeqNum::MIN, &entry);
+        let facts = Facts::of_view(SeqNum::MIN, &entry, false);
         let (yes, no) = (|| Test::Has(SystemFlags::SEEN), || Test::Has(SystemFlags::DELETED));
         let open = || Test::Text(0);
         let or = |one, other| Test::Or(Box::new(one), Box::new(other));

@@ -75,7 +75,7 @@ impl Session {
             let Some(selected) = &self.selected else { break };
             let end = count.min(start + MESSAGES_PER_TURN);
             for (at, entry) in (start..end).zip(&selected.view.entries()[start..end]) {
-                match criteria.holds(&Facts::of_view(seq_at(at), entry)) {
+                match criteria.holds(&Facts::of_view(seq_at(at), entry, selected.view.is_recent(entry.uid))) {
                     Some(true) => found.push(at),
                     Some(false) => {}
                     None => open.push(at),
@@ -106,7 +106,7 @@ impl Session {
                     let (Some(hot), Some(entry)) = (hot, selected.view.entries().get(at)) else {
                         continue;
                     };
-                    let facts = Facts::of_view(seq_at(at), entry).with_row(&hot);
+                    let facts = Facts::of_view(seq_at(at), entry, selected.view.is_recent(entry.uid)).with_row(&hot);
                     match criteria.holds(&facts) {
                         Some(true) => found.push(at),
                         Some(false) => {}
@@ -168,7 +168,7 @@ async fn holds(
     let account = selected.view.account();
     let hot = details.hot().map_err(StoreError::from)?;
     let structure = account.structure(details).await?;
-    let facts = Facts::of_view(seq_at(position), entry)
+    let facts = Facts::of_view(seq_at(position), entry, selected.view.is_recent(entry.uid))
         .with_row(&hot)
         .with_structure(&structure);
     if let Some(holds) = criteria.holds(&facts) {
