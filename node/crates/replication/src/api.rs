@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mail_model::{BlobId, GroupId, LogIndex};
+use shelf::piece::PieceSummary;
 use shelf::{ShelfError, StateTxn, StateView};
 
 /// A boxed future, so that [`GroupClient`] can be a trait object.
@@ -180,6 +181,9 @@ impl Feed {
     }
 }
 
+/// The plain bytes of a piece, and what its record says of them.
+pub type CheckedPiece = (PieceSummary, Bytes);
+
 /// How a front node changes and reads groups, wherever their replicas are. One method, one promise.
 ///
 /// `within` bounds the whole call, retries included.
@@ -208,6 +212,13 @@ pub trait GroupClient: Send + Sync + 'static {
 
     /// The plain bytes of one piece, checked against its BLAKE3.
     fn read_blob(&self, id: BlobId, within: Duration) -> BoxFuture<'_, Result<Bytes, ReadError>>;
+
+    /// Several pieces of a group in one read, each checked against the BLAKE3 in its record, as far as a replica of this
+    /// node has them. `None` says nothing: ask [`GroupClient::read_blob`], which looks elsewhere, too.
+    fn read_blobs(&self, group: GroupId, indexes: Vec<LogIndex>) -> BoxFuture<'_, Vec<Option<CheckedPiece>>> {
+        let _ = group;
+        Box::pin(std::future::ready(vec![None; indexes.len()]))
+    }
 
     /// Subscribes to what `apply` emits under `topic`.
     fn subscribe(&self, group: GroupId, topic: u64) -> Feed;

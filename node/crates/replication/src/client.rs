@@ -13,7 +13,7 @@ use openraft::type_config::TypeConfigExt;
 use shelf::piece;
 
 use crate::api::{
-    Applied, BoxFuture, Command, Feed, FeedEvent, GroupClient, ProposeError, QueryReply, ReadError, Token,
+    Applied, BoxFuture, CheckedPiece, Command, Feed, FeedEvent, GroupClient, ProposeError, QueryReply, ReadError, Token,
 };
 use crate::deadline::{Deadline, Pauses};
 use crate::front_lane::{FrontLane, Ticket};
@@ -378,6 +378,22 @@ impl<C: GroupTypes> Inner<C> {
         })
     }
 
+    /// See [`GroupClient::read_blobs`]. What is wrong with a blob is said, and made good, by whoever asks for it alone.
+    async fn read_blobs_here(&self, group: GroupId, indexes: Vec<LogIndex>) -> Vec<Option<CheckedPiece>> {
+        let nothing = vec![None; indexes.len()];
+        let Some(replica) = self.of_group(group).into_iter().next() else {
+            return nothing;
+        };
+        let reading = replica.clone();
+        let shelf = replica.machine().store().shelf();
+        let read = shelf.run_io(move || {
+            let records = reading.machine().store().blobs(&indexes)?;
+            let pieces = records.into_iter().map(|record| piece::decode(&record?).ok());
+            Ok(pieces.collect())
+        });
+        read.await.unwrap_or(nothing)
+    }
+
     /// Events of a topic from another node, in long questions. Between two of them some may be lost.
     async fn next_events(&self, group: GroupId, topic: u64, number: usize) -> Result<Vec<FeedEvent>, String> {
         let row = RequestRow::Follow {
@@ -465,6 +481,10 @@ impl<C: GroupTypes> GroupClient for Replicator<C> {
 
     fn read_blob(&self, id: BlobId, within: Duration) -> BoxFuture<'_, Result<Bytes, ReadError>> {
         Box::pin(self.inner.read_blob_checked(id, Deadline::after(within)))
+    }
+
+    fn read_blobs(&self, group: GroupId, indexes: Vec<LogIndex>) -> BoxFuture<'_, Vec<Option<CheckedPiece>>> {
+        Box::pin(self.inner.read_blobs_here(group, indexes))
     }
 
     fn subscribe(&self, group: GroupId, topic: u64) -> Feed {

@@ -42,8 +42,8 @@ mod types;
 mod watched;
 
 pub use api::{
-    Applied, AppliedAt, BoxFuture, Command, Feed, FeedEvent, GroupClient, ProposeError, QueryReply, ReadError,
-    StateMachine, Token,
+    Applied, AppliedAt, BoxFuture, CheckedPiece, Command, Feed, FeedEvent, GroupClient, ProposeError, QueryReply,
+    ReadError, StateMachine, Token,
 };
 pub use clock::{Clock, ClockStatus, SystemClock};
 pub use liveness::Health;

@@ -31,7 +31,13 @@ pub const LOGIN_FAILURES_MAX: u32 = 5;
 
 /// Messages up to this size are read whole, once for all sections that a FETCH wants of them: one piece of a body.
 pub const SMALL_MESSAGE_BYTES: u64 = 256 << 10;
-/// Small messages that FETCH BODY reads ahead of the client.
+/// Bytes of the messages that FETCH BODY reads at once; a larger message is read alone.
+pub const BATCH_BYTES: u64 = 256 << 10;
+/// Messages of one such batch.
+pub const BATCH_MESSAGES: usize = 64;
+/// Batches that FETCH BODY reads ahead of the client.
+pub const BATCHES_READ_AHEAD: usize = 1;
+/// Messages that are read side by side where they cannot be read at once.
 pub const MESSAGES_READ_AHEAD: usize = 4;
 /// Of chosen header fields so much is kept between counting and sending; longer ones are read twice.
 pub const FILTERED_BYTES_KEPT: usize = 64 << 10;

@@ -184,13 +184,7 @@ impl Session {
 
     /// Whether the node stops or the account was closed: long commands ask between messages.
     pub(super) fn check_end(&self) -> Result<(), End> {
-        if *self.stopping.borrow() {
-            Err(End::STOPPING)
-        } else if self.pass.as_ref().is_some_and(Pass::has_ended) {
-            Err(End::LOCKED_OUT)
-        } else {
-            Ok(())
-        }
+        check_end_of(&self.stopping, self.pass.as_ref())
     }
 
     /// The same, for those who cannot ask the session.
@@ -335,6 +329,17 @@ impl Session {
         if self.selected.take().is_some() {
             self.channel.machine.set_state(SessionState::Authenticated);
         }
+    }
+}
+
+/// See [`Session::check_end`].
+pub(super) fn check_end_of(stopping: &watch::Receiver<bool>, pass: Option<&Pass>) -> Result<(), End> {
+    if *stopping.borrow() {
+        Err(End::STOPPING)
+    } else if pass.is_some_and(Pass::has_ended) {
+        Err(End::LOCKED_OUT)
+    } else {
+        Ok(())
     }
 }
 

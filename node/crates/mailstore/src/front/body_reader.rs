@@ -12,7 +12,7 @@ use futures::{StreamExt, TryStreamExt};
 use mail_message::Structure;
 use mail_model::{BlobId, GroupId};
 use replication::PIECE_BYTES;
-use replication::piece::PiecePlace;
+use replication::piece::{PiecePlace, PieceSummary};
 
 use super::analysis::Analysis;
 use super::{Account, Mailstore, StoreError};
@@ -34,6 +34,29 @@ impl Account {
     pub fn read(&self, details: &Details, range: Range<u64>) -> BodyReader {
         let prefix = Bytes::copy_from_slice(&details.cold.prefix);
         self.store().read_body(self.group(), prefix, &details.body, range)
+    }
+
+    /// Whole bodies of one piece, as far as a replica of this node has them, in one read. `None` says nothing about a
+    /// message: read it alone.
+    pub async fn read_bodies(&self, messages: &[&Details]) -> Vec<Option<Bytes>> {
+        let pieces = messages.iter().map(|details| match details.body.pieces.as_slice() {
+            [piece] => Some(*piece),
+            _ => None,
+        });
+        let pieces: Vec<Option<Piece>> = pieces.collect();
+        let asked = pieces.iter().flatten().map(|piece| piece.blob).collect();
+        let mut read = self.store().client().read_blobs(self.group(), asked).await.into_iter();
+        let whole = pieces.into_iter().map(|piece| {
+            let piece = piece?;
+            let (summary, plain) = read.next()??;
+            let expected = PieceSummary {
+                place: PiecePlace::Whole,
+                plain_len: piece.plain_len,
+                value: piece.value,
+            };
+            (summary == expected).then_some(plain)
+        });
+        whole.collect()
     }
 
     /// The structure of a message: as stored, or read again where it was too large to keep.

@@ -3,7 +3,7 @@
 //! Invariant: an answer is sent whole, or nothing of it is, or the connection ends: nothing else would put the client
 //! right about a literal that is cut short.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use imap_wire::command::{FetchItem, SectionText};
 use imap_wire::response::FetchReply;
 use mail_message::{Structure, append_body, append_body_structure, append_envelope};
@@ -59,7 +59,7 @@ impl Needs {
         matches!(self, Self::Details { structure: true, .. })
     }
 
-    fn octets(self) -> bool {
+    pub(super) fn octets(self) -> bool {
         matches!(self, Self::Details { octets: true, .. })
     }
 }
@@ -74,9 +74,10 @@ pub(super) struct Loaded {
 impl Loaded {
     /// Reads what is needed; `None` when the message is gone for good.
     pub(super) async fn load(
-        account: Account,
+        account: &Account,
         details: Option<Details>,
         needs: Needs,
+        body: Option<Bytes>,
     ) -> Result<Option<Self>, StoreError> {
         let Some(details) = details else { return Ok(None) };
         let hot = details.hot()?;
@@ -85,7 +86,7 @@ impl Loaded {
         } else {
             None
         };
-        let octets = Octets::load(account, details, needs.octets()).await?;
+        let octets = Octets::load(account.clone(), details, needs.octets(), body).await?;
         Ok(Some(Self { hot, structure, octets }))
     }
 }

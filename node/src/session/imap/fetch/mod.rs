@@ -23,16 +23,20 @@ use imap_wire::Numbering;
 use imap_wire::command::{Fetch, FetchItem, SectionItem};
 use imap_wire::response::Code;
 use mail_model::{SystemFlags, Uid};
-use mailstore::StoreError;
 use mailstore::command::StoreMode;
+use mailstore::query::Details;
+use mailstore::{Account, StoreError};
+use tokio::sync::watch;
 
+use super::channel::Channel;
 use super::error::Failure;
-use super::limits::{MESSAGES_PER_TURN, MESSAGES_READ_AHEAD};
+use super::limits::{BATCH_BYTES, BATCH_MESSAGES, BATCHES_READ_AHEAD, MESSAGES_PER_TURN, MESSAGES_READ_AHEAD};
 use super::outcome::{Done, Outcome};
 use super::rows::Pages;
-use super::selected::Telling;
+use super::selected::{Selected, Telling};
 use super::selection::positions;
-use super::session::Session;
+use super::session::{Session, check_end_of};
+use crate::auth::Pass;
 use message::{Loaded, Needs};
 
 /// What a FETCH has come to.
@@ -109,39 +113,36 @@ impl Session {
         needs: Needs,
         progress: &mut Progress,
     ) -> Result<(), Failure> {
+        let stopping = self.stopping();
         let Some(selected) = &self.selected else { return Ok(()) };
-        let account = selected.view.account();
+        let writer = PageWriter {
+            selected,
+            command,
+            needs,
+            stopping: &stopping,
+            pass: self.pass.as_ref(),
+        };
         let mut pages = Pages::new(&selected.view, positions);
-        while !pages.is_over() {
-            let page = pages.details(needs.structure()).await?;
-            let loads = page.into_iter().map(|(at, details)| {
-                let account = account.clone();
-                async move { (at, Loaded::load(account, details, needs).await) }
-            });
-            let mut loaded = stream::iter(loads).buffered(MESSAGES_READ_AHEAD);
-            while let Some((at, loaded)) = loaded.next().await {
-                self.check_end()?;
-                match loaded {
-                    Ok(Some(loaded)) => {
-                        let written = message::write(&mut self.channel, selected, at, &command.items, &loaded);
-                        match written.await {
-                            Err(Failure::Store(StoreError::Expunged)) => {
-                                progress.gone = true;
-                                continue;
-                            }
-                            written => written?,
-                        }
-                        let entry = selected.view.entries().get(at);
-                        let unseen = entry.filter(|entry| !entry.flags.contains(SystemFlags::SEEN));
-                        progress.unseen.extend(unseen.map(|entry| entry.uid));
-                        self.channel.relieve().await?;
-                    }
-                    Ok(None) | Err(StoreError::Expunged) => progress.gone = true,
-                    Err(error) => return Err(error.into()),
-                }
-            }
+        if pages.is_over() {
+            return Ok(());
         }
-        Ok(())
+        let mut page = pages.details(needs.structure()).await?;
+        loop {
+            let is_last = pages.is_over();
+            // The next page is read while this one is sent; it comes first, so that it is asked for before a write waits.
+            let next = async {
+                if is_last {
+                    return Ok(Vec::new());
+                }
+                pages.details(needs.structure()).await
+            };
+            let (next, written) = futures::join!(next, writer.write(&mut self.channel, page, progress));
+            written?;
+            if is_last {
+                return Ok(());
+            }
+            page = next?;
+        }
     }
 
     async fn set_seen(&mut self, uids: &[Uid], telling: Telling) -> Result<(), Failure> {
@@ -158,6 +159,86 @@ impl Session {
         let out = &mut self.channel.out;
         Ok(selected.tell_soon(out, telling).await?)
     }
+}
+
+/// What the pages of one FETCH have in common.
+struct PageWriter<'a> {
+    selected: &'a Selected,
+    command: &'a Fetch,
+    needs: Needs,
+    stopping: &'a watch::Receiver<bool>,
+    pass: Option<&'a Pass>,
+}
+
+impl PageWriter<'_> {
+    async fn write(&self, channel: &mut Channel, page: Vec<Listed>, progress: &mut Progress) -> Result<(), Failure> {
+        let account = self.selected.view.account();
+        let loads = batches(page).into_iter().map(|batch| load(account, batch, self.needs));
+        let loaded = stream::iter(loads).buffered(1 + BATCHES_READ_AHEAD);
+        let mut loaded = std::pin::pin!(loaded.flat_map(stream::iter));
+        while let Some((at, loaded)) = loaded.next().await {
+            check_end_of(self.stopping, self.pass)?;
+            match loaded {
+                Ok(Some(loaded)) => {
+                    let written = message::write(channel, self.selected, at, &self.command.items, &loaded);
+                    match written.await {
+                        Err(Failure::Store(StoreError::Expunged)) => {
+                            progress.gone = true;
+                            continue;
+                        }
+                        written => written?,
+                    }
+                    let entry = self.selected.view.entries().get(at);
+                    let unseen = entry.filter(|entry| !entry.flags.contains(SystemFlags::SEEN));
+                    progress.unseen.extend(unseen.map(|entry| entry.uid));
+                    channel.relieve().await?;
+                }
+                Ok(None) | Err(StoreError::Expunged) => progress.gone = true,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One message of a page: its position, and what is known of it.
+type Listed = (usize, Option<Details>);
+
+/// Cuts a page into batches that are read at once: of one message, or of small ones.
+fn batches(page: Vec<Listed>) -> Vec<Vec<Listed>> {
+    let mut batches: Vec<Vec<Listed>> = Vec::new();
+    let mut room = 0;
+    for (at, details) in page {
+        let size = details.as_ref().map_or(0, |details| details.body.facts.size);
+        match batches
+            .last_mut()
+            .filter(|batch| size <= room && batch.len() < BATCH_MESSAGES)
+        {
+            Some(batch) => batch.push((at, details)),
+            None => {
+                batches.push(vec![(at, details)]);
+                room = BATCH_BYTES;
+            }
+        }
+        room = room.saturating_sub(size);
+    }
+    batches
+}
+
+async fn load(account: &Account, batch: Vec<Listed>, needs: Needs) -> Vec<(usize, Result<Option<Loaded>, StoreError>)> {
+    let listed: Vec<&Details> = batch.iter().filter_map(|(_, details)| details.as_ref()).collect();
+    let bodies = if needs.octets() && listed.len() > 1 {
+        account.read_bodies(&listed).await
+    } else {
+        Vec::new()
+    };
+    let mut bodies = bodies.into_iter();
+    let loads = batch.into_iter().map(|(at, details)| {
+        let body = details.as_ref().and_then(|_| bodies.next().flatten());
+        async move { (at, Loaded::load(account, details, needs, body).await) }
+    });
+    let loads: Vec<_> = loads.collect();
+    stream::iter(loads).buffered(MESSAGES_READ_AHEAD).collect().await
 }
 
 /// The sections among some items.

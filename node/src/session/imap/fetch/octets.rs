@@ -31,17 +31,36 @@ pub(super) enum Chunks {
 }
 
 impl Octets {
-    /// Reads a small message.
-    pub(super) async fn load(account: Account, details: Details, wanted: bool) -> Result<Self, StoreError> {
+    /// Reads a small message, unless its body is there.
+    pub(super) async fn load(
+        account: Account,
+        details: Details,
+        wanted: bool,
+        body: Option<Bytes>,
+    ) -> Result<Self, StoreError> {
         let mut octets = Self {
             account,
             details,
             whole: None,
         };
         if wanted && octets.len() <= SMALL_MESSAGE_BYTES {
-            octets.whole = Some(octets.read_whole().await?);
+            octets.whole = Some(match body {
+                Some(body) => octets.behind_prefix(body),
+                None => octets.read_whole().await?,
+            });
         }
         Ok(octets)
+    }
+
+    fn behind_prefix(&self, body: Bytes) -> Bytes {
+        let prefix = &self.details.cold.prefix;
+        if prefix.is_empty() {
+            return body;
+        }
+        let mut whole = BytesMut::with_capacity(prefix.len() + body.len());
+        whole.extend_from_slice(prefix);
+        whole.extend_from_slice(&body);
+        whole.freeze()
     }
 
     async fn read_whole(&self) -> Result<Bytes, StoreError> {
