@@ -5,13 +5,16 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `FF 10` node | the incarnation whose requests count |
-//! | `FF 11` node | acked-below: requests under it are answered and forgotten |
-//! | `FF 12` node, counter (big-endian) | the outcome of that request |
+//! | `FF 10` node | the lane: incarnation, acked-below, and the outcomes of the last requests |
+//! | `FF 12` node, counter (big-endian) | an outcome that the lane has no room for |
+//!
+//! Most senders have few requests under way, and acknowledge what came before with the next one: then the lane is all
+//! there is, one row that is read from memory and written once for all entries of a batch.
 //!
 //! Invariants
 //! - A request takes effect at most once, whatever is proposed how often, in whatever order.
-//! - acked-below only grows within an incarnation; no outcome row lies under it.
+//! - acked-below only grows within an incarnation; no outcome lies under it, in the lane or in a row of its own.
+//! - Rows of their own lie under `rows_below`, so that above it none has to be looked for.
 //! - An incarnation is replaced only by a later one, and its rows go with it.
 
 use std::ops::ControlFlow;
@@ -21,11 +24,11 @@ use mail_model::{LogIndex, NodeId};
 use minicbor::{Decode, Encode};
 use shelf::{KeyRange, ShelfError, StateTxn};
 
+use crate::limits::{LANE_OUTCOMES_MAX, LANE_REPLY_BYTES_MAX};
 use crate::record::{RecordError, open, seal};
 use crate::types::{Incarnation, Outcome, RequestId};
 
-const INCARNATION: u8 = 0x10;
-const ACKED_BELOW: u8 = 0x11;
+const LANE: u8 = 0x10;
 const OUTCOME: u8 = 0x12;
 
 /// Why a lane cannot say what to do.
@@ -39,9 +42,34 @@ pub(crate) enum LaneError {
     Record(#[from] RecordError),
 }
 
+/// What a group remembers of one front node.
+#[derive(Encode, Decode)]
+pub(crate) struct Lane {
+    /// Requests of any other one do not count.
+    #[n(0)]
+    incarnation: Incarnation,
+    /// Requests under it are answered and forgotten.
+    #[n(1)]
+    acked_below: u64,
+    #[n(2)]
+    outcomes: Vec<LaneOutcome>,
+    /// Outcomes that have rows of their own are of requests under it.
+    #[n(3)]
+    rows_below: u64,
+}
+
+#[derive(Encode, Decode)]
+struct LaneOutcome {
+    #[n(0)]
+    counter: u64,
+    /// The row as it would stand by itself.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    row: Vec<u8>,
+}
+
+/// The reply follows the row.
 #[derive(Encode, Decode)]
 enum OutcomeRow {
-    /// The reply follows the row.
     #[n(0)]
     Reply {
         #[n(0)]
@@ -51,32 +79,28 @@ enum OutcomeRow {
     Cancelled,
 }
 
-fn node_key(kind: u8, node: NodeId) -> Vec<u8> {
-    let mut key = vec![0xFF, kind];
-    key.extend_from_slice(&node.0);
-    key
+/// What is known of a request before it is done.
+pub(crate) enum Known {
+    /// It must not be done (again).
+    Done(Outcome),
+    /// It may be done; the lane is told of it then.
+    New(Lane),
+}
+
+fn lane_key(node: NodeId) -> Vec<u8> {
+    [&[0xFF, LANE], node.0.as_slice()].concat()
 }
 
 fn outcome_key(node: NodeId, counter: u64) -> Vec<u8> {
-    let mut key = node_key(OUTCOME, node);
-    key.extend_from_slice(&counter.to_be_bytes());
-    key
+    [&[0xFF, OUTCOME], node.0.as_slice(), &counter.to_be_bytes()].concat()
 }
 
-fn incarnation(txn: &StateTxn<'_>, node: NodeId) -> Result<Option<Incarnation>, LaneError> {
-    let row = txn.get(&node_key(INCARNATION, node))?;
-    Ok(row
-        .map(|row| open("incarnation", &row))
-        .transpose()?
-        .map(|(row, _)| row))
-}
-
-fn acked_below(txn: &StateTxn<'_>, node: NodeId) -> Result<u64, LaneError> {
-    let row = txn.get(&node_key(ACKED_BELOW, node))?;
-    Ok(row
-        .map(|row| open("acked-below", &row))
-        .transpose()?
-        .map_or(0, |(row, _)| row))
+fn outcome(row: &Bytes) -> Result<Outcome, LaneError> {
+    let (row, reply) = open("outcome", row)?;
+    Ok(match row {
+        OutcomeRow::Reply { index } => Outcome::Reply { index, reply },
+        OutcomeRow::Cancelled => Outcome::Cancelled,
+    })
 }
 
 /// Begins the lane anew for a later incarnation of its node. The same one again changes nothing.
@@ -85,47 +109,48 @@ fn acked_below(txn: &StateTxn<'_>, node: NodeId) -> Result<u64, LaneError> {
 /// When the shelf fails or a row is damaged.
 pub(crate) fn open_lane(txn: &mut StateTxn<'_>, request: &RequestId) -> Result<Outcome, LaneError> {
     let node = request.node;
-    match incarnation(txn, node)? {
-        Some(known) if known > request.incarnation => return Ok(Outcome::NoLane(Some(known))),
-        Some(known) if known == request.incarnation => return Ok(Outcome::Nothing),
-        _ => {}
+    if let Some(lane) = Lane::read(txn, node)? {
+        if lane.incarnation > request.incarnation {
+            return Ok(Outcome::NoLane(Some(lane.incarnation)));
+        }
+        if lane.incarnation == request.incarnation {
+            return Ok(Outcome::Nothing);
+        }
+        lane.delete_rows(txn, node, u64::MAX)?;
     }
-    delete_outcomes(txn, node, 0, u64::MAX)?;
-    txn.delete(node_key(ACKED_BELOW, node));
-    txn.put(node_key(INCARNATION, node), seal(&request.incarnation, &[]));
+    let lane = Lane {
+        incarnation: request.incarnation,
+        acked_below: 0,
+        outcomes: Vec::new(),
+        rows_below: 0,
+    };
+    lane.write(txn, node);
     Ok(Outcome::Nothing)
 }
 
-/// What is known of a request before it is done: `Some` when it must not be done (again).
+/// What is known of a request.
 ///
 /// # Errors
 /// When the shelf fails or a row is damaged.
-pub(crate) fn known_outcome(txn: &StateTxn<'_>, request: &RequestId) -> Result<Option<Outcome>, LaneError> {
-    match incarnation(txn, request.node)? {
-        Some(known) if known == request.incarnation => {}
-        Some(known) if known > request.incarnation => return Ok(Some(Outcome::Stale)),
-        known => return Ok(Some(Outcome::NoLane(known))),
-    }
-    if request.counter < acked_below(txn, request.node)? {
-        return Ok(Some(Outcome::Stale));
-    }
-    let Some(row) = txn.get(&outcome_key(request.node, request.counter))? else {
-        return Ok(None);
+pub(crate) fn look_up(txn: &StateTxn<'_>, request: &RequestId) -> Result<Known, LaneError> {
+    let Some(lane) = Lane::read(txn, request.node)? else {
+        return Ok(Known::Done(Outcome::NoLane(None)));
     };
-    let (row, reply) = open("outcome", &row)?;
-    Ok(Some(match row {
-        OutcomeRow::Reply { index } => Outcome::Reply { index, reply },
-        OutcomeRow::Cancelled => Outcome::Cancelled,
-    }))
-}
-
-/// Keeps the reply of a request that was just done, and forgets those that its sender no longer needs.
-///
-/// # Errors
-/// When the shelf fails or a row is damaged.
-pub(crate) fn remember_reply(txn: &mut StateTxn<'_>, request: &RequestId, reply: &Bytes) -> Result<(), LaneError> {
-    let index = txn.index();
-    remember(txn, request, seal(&OutcomeRow::Reply { index }, reply))
+    if lane.incarnation > request.incarnation || lane.is_acked(request) {
+        return Ok(Known::Done(Outcome::Stale));
+    }
+    if lane.incarnation < request.incarnation {
+        return Ok(Known::Done(Outcome::NoLane(Some(lane.incarnation))));
+    }
+    if let Some(known) = lane.outcomes.iter().find(|known| known.counter == request.counter) {
+        return Ok(Known::Done(outcome(&Bytes::copy_from_slice(&known.row))?));
+    }
+    if request.counter < lane.rows_below
+        && let Some(row) = txn.get(&outcome_key(request.node, request.counter))?
+    {
+        return Ok(Known::Done(outcome(&row)?));
+    }
+    Ok(Known::New(lane))
 }
 
 /// Makes sure that a request without an outcome never takes effect.
@@ -133,36 +158,90 @@ pub(crate) fn remember_reply(txn: &mut StateTxn<'_>, request: &RequestId, reply:
 /// # Errors
 /// When the shelf fails or a row is damaged.
 pub(crate) fn cancel(txn: &mut StateTxn<'_>, request: &RequestId) -> Result<Outcome, LaneError> {
-    if let Some(known) = known_outcome(txn, request)? {
-        return Ok(known);
+    match look_up(txn, request)? {
+        Known::Done(outcome) => Ok(outcome),
+        Known::New(lane) => {
+            lane.remember(txn, request, seal(&OutcomeRow::Cancelled, &[]))?;
+            Ok(Outcome::Cancelled)
+        }
     }
-    remember(txn, request, seal(&OutcomeRow::Cancelled, &[]))?;
-    Ok(Outcome::Cancelled)
 }
 
-fn remember(txn: &mut StateTxn<'_>, request: &RequestId, row: Bytes) -> Result<(), LaneError> {
-    let before = acked_below(txn, request.node)?;
-    // A sender never acknowledges what it still asks.
-    let now = request.acked_below.min(request.counter);
-    if now > before {
-        delete_outcomes(txn, request.node, before, now)?;
-        txn.put(node_key(ACKED_BELOW, request.node), seal(&now, &[]));
+impl Lane {
+    fn read(txn: &StateTxn<'_>, node: NodeId) -> Result<Option<Self>, LaneError> {
+        let row = txn.get(&lane_key(node))?;
+        Ok(row.map(|row| open("lane", &row)).transpose()?.map(|(lane, _)| lane))
     }
-    txn.put(outcome_key(request.node, request.counter), row);
-    Ok(())
-}
 
-fn delete_outcomes(txn: &mut StateTxn<'_>, node: NodeId, from: u64, to: u64) -> Result<(), LaneError> {
-    let mut gone = Vec::new();
-    txn.scan(
-        &KeyRange::new(outcome_key(node, from), outcome_key(node, to)),
-        &mut |key, _| {
+    fn write(&self, txn: &mut StateTxn<'_>, node: NodeId) {
+        txn.put(lane_key(node), seal(self, &[]));
+    }
+
+    fn is_acked(&self, request: &RequestId) -> bool {
+        self.incarnation == request.incarnation && request.counter < self.acked_below
+    }
+
+    /// Keeps the reply of a request that was just done, and forgets those that its sender no longer needs.
+    ///
+    /// # Errors
+    /// When the shelf fails.
+    pub(crate) fn remember_reply(
+        self,
+        txn: &mut StateTxn<'_>,
+        request: &RequestId,
+        reply: &Bytes,
+    ) -> Result<(), LaneError> {
+        let index = txn.index();
+        self.remember(txn, request, seal(&OutcomeRow::Reply { index }, reply))
+    }
+
+    fn remember(mut self, txn: &mut StateTxn<'_>, request: &RequestId, row: Bytes) -> Result<(), LaneError> {
+        let node = request.node;
+        // A sender never acknowledges what it still asks.
+        let acked_below = request.acked_below.min(request.counter);
+        if acked_below > self.acked_below {
+            self.delete_rows(txn, node, acked_below)?;
+            self.outcomes.retain(|known| known.counter >= acked_below);
+            self.acked_below = acked_below;
+        }
+        if row.len() > LANE_REPLY_BYTES_MAX {
+            self.set_apart(txn, node, request.counter, row);
+        } else {
+            if self.outcomes.len() >= LANE_OUTCOMES_MAX {
+                for known in std::mem::take(&mut self.outcomes) {
+                    self.set_apart(txn, node, known.counter, Bytes::from(known.row));
+                }
+            }
+            self.outcomes.push(LaneOutcome {
+                counter: request.counter,
+                row: row.to_vec(),
+            });
+        }
+        self.write(txn, node);
+        Ok(())
+    }
+
+    /// Gives an outcome a row of its own.
+    fn set_apart(&mut self, txn: &mut StateTxn<'_>, node: NodeId, counter: u64, row: Bytes) {
+        self.rows_below = self.rows_below.max(counter + 1);
+        txn.put(outcome_key(node, counter), row);
+    }
+
+    /// Deletes the rows of outcomes under `below`.
+    fn delete_rows(&self, txn: &mut StateTxn<'_>, node: NodeId, below: u64) -> Result<(), ShelfError> {
+        let below = below.min(self.rows_below);
+        if below <= self.acked_below {
+            return Ok(());
+        }
+        let range = KeyRange::new(outcome_key(node, self.acked_below), outcome_key(node, below));
+        let mut gone = Vec::new();
+        txn.scan(&range, &mut |key, _| {
             gone.push(key.to_vec());
             ControlFlow::Continue(())
-        },
-    )?;
-    gone.into_iter().for_each(|key| txn.delete(key));
-    Ok(())
+        })?;
+        gone.into_iter().for_each(|key| txn.delete(key));
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -187,6 +266,32 @@ mod tests {
             counter,
             acked_below,
         }
+    }
+
+    fn known_outcome(txn: &StateTxn<'_>, request: &RequestId) -> Result<Option<Outcome>, LaneError> {
+        Ok(match look_up(txn, request)? {
+            Known::Done(outcome) => Some(outcome),
+            Known::New(_) => None,
+        })
+    }
+
+    fn remember_reply(txn: &mut StateTxn<'_>, request: &RequestId, reply: &Bytes) -> Result<(), LaneError> {
+        match look_up(txn, request)? {
+            Known::Done(outcome) => panic!("done already: {outcome}"),
+            Known::New(lane) => lane.remember_reply(txn, request, reply),
+        }
+    }
+
+    /// Outcomes that have rows of their own.
+    fn rows_apart(txn: &StateTxn<'_>) -> usize {
+        let mut rows = 0;
+        let range = KeyRange::new(outcome_key(NODE, 0), outcome_key(NODE, u64::MAX));
+        txn.scan(&range, &mut |_, _| {
+            rows += 1;
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        rows
     }
 
     fn reply(text: &'static str) -> Bytes {
@@ -261,5 +366,45 @@ mod tests {
         assert_eq!(known_outcome(&txn, &request(2, 1, 0)).unwrap(), Some(Outcome::Stale));
         let known = Some(request(3, 0, 0).incarnation);
         assert_eq!(open_lane(&mut txn, &request(2, 0, 0)).unwrap(), Outcome::NoLane(known));
+    }
+    #[test]
+    fn what_the_lane_has_no_room_for_is_remembered_all_the_same_until_it_is_acknowledged() {
+        let view = empty_view();
+        let mut txn = StateTxn::new(&view, LogIndex(1));
+        open_lane(&mut txn, &request(1, 0, 0)).unwrap();
+        let large = Bytes::from(vec![b'x'; LANE_REPLY_BYTES_MAX]);
+        // The first one is still asked for, so nothing is acknowledged.
+        let last = 3 * LANE_OUTCOMES_MAX as u64;
+        for counter in (2..last).chain([1]) {
+            let reply = if counter == 7 { large.clone() } else { reply("small") };
+            remember_reply(&mut txn, &request(1, counter, 1), &reply).unwrap();
+        }
+        for counter in 1..last {
+            let Some(Outcome::Reply { reply, .. }) = known_outcome(&txn, &request(1, counter, 1)).unwrap() else {
+                panic!("{counter} is forgotten");
+            };
+            assert_eq!(reply.len() == large.len(), counter == 7);
+        }
+        assert_eq!(known_outcome(&txn, &request(1, last, 1)).unwrap(), None);
+        assert!(rows_apart(&txn) >= LANE_OUTCOMES_MAX);
+        remember_reply(&mut txn, &request(1, last, last), &reply("after all")).unwrap();
+        assert_eq!(rows_apart(&txn), 0);
+        for counter in 1..last {
+            let known = known_outcome(&txn, &request(1, counter, 1)).unwrap();
+            assert_eq!(known, Some(Outcome::Stale), "{counter}");
+        }
+    }
+
+    #[test]
+    fn a_later_incarnation_takes_rows_of_their_own_with_it() {
+        let view = empty_view();
+        let mut txn = StateTxn::new(&view, LogIndex(1));
+        open_lane(&mut txn, &request(1, 0, 0)).unwrap();
+        let large = Bytes::from(vec![b'x'; LANE_REPLY_BYTES_MAX]);
+        remember_reply(&mut txn, &request(1, 5, 0), &large).unwrap();
+        assert_eq!(rows_apart(&txn), 1);
+        open_lane(&mut txn, &request(2, 0, 0)).unwrap();
+        assert_eq!(rows_apart(&txn), 0);
+        assert_eq!(known_outcome(&txn, &request(2, 5, 0)).unwrap(), None);
     }
 }

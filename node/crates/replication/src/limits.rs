@@ -42,6 +42,11 @@ pub const ELECTION_TIMEOUT_MS_MAX: u64 = 2_000;
 
 const _: () = assert!(HEARTBEAT_MS * 3 <= ELECTION_TIMEOUT_MS_MIN && ELECTION_TIMEOUT_MS_MIN < ELECTION_TIMEOUT_MS_MAX);
 
+/// Outcomes that a lane holds before they get rows of their own: more than a sender has under way in one group.
+pub const LANE_OUTCOMES_MAX: usize = 32;
+/// Largest outcome that a lane holds, in bytes: the lane is written with every batch.
+pub const LANE_REPLY_BYTES_MAX: usize = 256;
+
 /// Entries of one AppendEntries; bytes are bounded by [`REPLICATE_BYTES_MAX`].
 pub const REPLICATE_ENTRIES_MAX: u64 = 1_024;
 

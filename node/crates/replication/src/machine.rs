@@ -29,7 +29,7 @@ use tokio::sync::oneshot;
 
 use crate::api::{AppliedAt, StateMachine, Token};
 use crate::feed::FeedHub;
-use crate::lanes::{self, LaneError};
+use crate::lanes::{self, Known, Lane, LaneError};
 use crate::limits::{APPLY_BYTES_MAX, APPLY_ENTRIES_MAX, COPY_BYTES_MAX, COPY_ROWS_MAX};
 use crate::log_store::io_error;
 use crate::record::{Record, RecordError, open, seal};
@@ -195,9 +195,9 @@ impl Machine {
         let outcome = match command.kind {
             CommandKind::OpenLane => lanes::open_lane(txn, &command.request)?,
             CommandKind::Cancel => lanes::cancel(txn, &command.request)?,
-            CommandKind::App => match lanes::known_outcome(txn, &command.request)? {
-                Some(known) => known,
-                None => return self.apply_app(txn, index, log_time_ms, command),
+            CommandKind::App => match lanes::look_up(txn, &command.request)? {
+                Known::Done(outcome) => outcome,
+                Known::New(lane) => return self.apply_app(txn, index, (log_time_ms, lane), command),
             },
         };
         if command.blob_len.is_some() {
@@ -211,7 +211,7 @@ impl Machine {
         &self,
         txn: &mut StateTxn<'_>,
         index: u64,
-        log_time_ms: u64,
+        (log_time_ms, lane): (u64, Lane),
         command: &LogCommand,
     ) -> Result<Outcome, LaneError> {
         let at = AppliedAt {
@@ -221,7 +221,7 @@ impl Machine {
             blob_len: command.blob_len,
         };
         let reply = Bytes::from(self.app.apply(txn, &at, &command.payload)?);
-        lanes::remember_reply(txn, &command.request, &reply)?;
+        lane.remember_reply(txn, &command.request, &reply)?;
         Ok(Outcome::Reply { index: at.index, reply })
     }
 
