@@ -57,6 +57,8 @@ pub const RELEASE_POLL: Duration = Duration::from_millis(2);
 pub const BLOB_WRITE_BUFFER_BYTES: usize = 64 << 20;
 /// Write buffer of each other column.
 pub const WRITE_BUFFER_BYTES: usize = 16 << 20;
+/// Part of the write buffer of applied state that says which keys are in it: 10 bits for each of some 100,000 rows.
+pub const MEMTABLE_FILTER_SHARE: f64 = 0.01;
 /// Memory that all memtables of one shelf may take; a shelf that cannot flush stops there and not in its sibling.
 pub const MEMTABLE_BYTES_MAX: usize = 256 << 20;
 /// Live write-ahead log of one shelf: bounds the time that reopening takes.

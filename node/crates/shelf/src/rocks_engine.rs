@@ -20,8 +20,8 @@ use rocksdb::{
 use crate::engine::{Batch, BatchOp, Column, Engine, EngineSnapshot};
 use crate::error::{ErrorClass, ShelfError, ShelfLabel};
 use crate::limits::{
-    BACKGROUND_FLUSHES, BACKGROUND_JOBS, BLOB_FILE_BYTES, BLOB_WRITE_BUFFER_BYTES, MEMTABLE_BYTES_MAX, OPEN_FILES_MAX,
-    WAL_BYTES_MAX, WRITE_BUFFER_BYTES,
+    BACKGROUND_FLUSHES, BACKGROUND_JOBS, BLOB_FILE_BYTES, BLOB_WRITE_BUFFER_BYTES, MEMTABLE_BYTES_MAX,
+    MEMTABLE_FILTER_SHARE, OPEN_FILES_MAX, WAL_BYTES_MAX, WRITE_BUFFER_BYTES,
 };
 use crate::rocks_snapshot::RocksSnapshot;
 
@@ -151,6 +151,11 @@ fn column_options(column: Column, pool: &SharedPool) -> Options {
     options.set_block_based_table_factory(&table);
     options.set_write_buffer_size(WRITE_BUFFER_BYTES);
     options.set_compression_type(DBCompressionType::Lz4);
+    if column == Column::State {
+        // Most rows that a delivery asks for are not there: who has seen this message before?
+        options.set_memtable_whole_key_filtering(true);
+        options.set_memtable_prefix_bloom_ratio(MEMTABLE_FILTER_SHARE);
+    }
     if column == Column::Blob {
         options.set_write_buffer_size(BLOB_WRITE_BUFFER_BYTES);
         // Bodies go to blob files, written once and left alone by compaction; the front node has compressed them.
