@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
-use cluster_config::admin::{Call, Failure, FailureKind, REPLY_BYTES_MAX};
+use cluster_config::admin::{Call, Failure, FailureKind};
+use cluster_config::limits::REPLY_BYTES_MAX;
 use cluster_config::{ClusterConfig, Listener, NodeConfig, tls};
 use futures::future::join_all;
 use http_body_util::{BodyExt, Full, Limited};

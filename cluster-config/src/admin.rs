@@ -13,23 +13,29 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// Most bytes of a call's body.
-pub const CALL_BYTES_MAX: usize = 1 << 20;
-/// Most bytes of a reply's body.
-pub const REPLY_BYTES_MAX: usize = 32 << 20;
+use crate::settings::Setting;
 
 /// One kind of call: the JSON of the type itself is the request.
 pub trait Call: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Where it is posted to.
     const PATH: &'static str;
+    /// Whether it changes anything. One that does not may be asked again, of any node.
+    const IS_CHANGE: bool;
     /// What a success carries.
     type Reply: Serialize + DeserializeOwned + Send + 'static;
 }
 
 macro_rules! call {
     ($name:ident, $path:literal, $reply:ty) => {
+        call!($name, $path, $reply, false);
+    };
+    (change $name:ident, $path:literal, $reply:ty) => {
+        call!($name, $path, $reply, true);
+    };
+    ($name:ident, $path:literal, $reply:ty, $is_change:literal) => {
         impl Call for $name {
             const PATH: &'static str = concat!("/v1/", $path);
+            const IS_CHANGE: bool = $is_change;
             type Reply = $reply;
         }
     };
@@ -107,6 +113,51 @@ pub struct NodeReport {
     /// What is wrong with its clock, if anything is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<String>,
+}
+
+/// What a node runs with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GetConfig {}
+call!(GetConfig, "config", NodeSettings);
+
+/// See [`GetConfig`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeSettings {
+    /// Name of the node.
+    pub node: String,
+    /// Version of its program.
+    pub version: String,
+    /// The cluster file as the node read it when it started, merged with what holds without it.
+    pub settings: Vec<Setting>,
+    /// Every bound of the program.
+    pub limits: Vec<LimitRow>,
+}
+
+/// One bound of a program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitRow {
+    /// The part of the program that holds to it.
+    pub part: String,
+    /// Its name there.
+    pub name: String,
+    /// How much.
+    pub value: u64,
+    /// Of what: `bytes`, `KiB`, `ms`, `days` or `count`.
+    pub unit: String,
+    /// What it bounds and protects.
+    pub protects: String,
+}
+
+impl From<mail_model::Limit> for LimitRow {
+    fn from(limit: mail_model::Limit) -> Self {
+        Self {
+            part: limit.part.to_owned(),
+            name: limit.name,
+            value: limit.value,
+            unit: limit.unit.to_owned(),
+            protects: limit.protects,
+        }
+    }
 }
 
 /// What certificates of the cluster are made with.
@@ -234,7 +285,7 @@ pub struct AddAccount {
     #[serde(default)]
     pub quota_bytes: Option<u64>,
 }
-call!(AddAccount, "account/add", AccountMade);
+call!(change AddAccount, "account/add", AccountMade);
 
 /// See [`AddAccount`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -253,7 +304,7 @@ pub struct SetAccountEnabled {
     /// Which of the two.
     pub enabled: bool,
 }
-call!(SetAccountEnabled, "account/enable", Done);
+call!(change SetAccountEnabled, "account/enable", Done);
 
 /// Removes an account from the directory. Its mail stays on the shelves until the record of the removal goes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -261,7 +312,7 @@ pub struct RemoveAccount {
     /// An address of it.
     pub address: String,
 }
-call!(RemoveAccount, "account/remove", Done);
+call!(change RemoveAccount, "account/remove", Done);
 
 /// Sets the password of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -271,7 +322,7 @@ pub struct SetPassword {
     /// The new one.
     pub password: Password,
 }
-call!(SetPassword, "account/password", Done);
+call!(change SetPassword, "account/password", Done);
 
 /// Sets the quota of an account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -282,7 +333,7 @@ pub struct SetQuota {
     #[serde(default)]
     pub quota_bytes: Option<u64>,
 }
-call!(SetQuota, "account/quota", Done);
+call!(change SetQuota, "account/quota", Done);
 
 /// A page of domains.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -315,7 +366,7 @@ pub struct AddDomain {
     #[serde(default)]
     pub alias_of: Option<String>,
 }
-call!(AddDomain, "domain/add", Done);
+call!(change AddDomain, "domain/add", Done);
 
 /// Removes a domain that has no addresses, or a domain alias.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -323,7 +374,7 @@ pub struct RemoveDomain {
     /// Its name.
     pub domain: String,
 }
-call!(RemoveDomain, "domain/remove", Done);
+call!(change RemoveDomain, "domain/remove", Done);
 
 /// A page of aliases.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -351,7 +402,7 @@ pub struct AddAlias {
     /// The addresses that it is to stand for.
     pub targets: Vec<String>,
 }
-call!(AddAlias, "alias/add", Done);
+call!(change AddAlias, "alias/add", Done);
 
 /// Takes targets from an alias; the alias goes with the last one, or when none is named.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -362,7 +413,7 @@ pub struct RemoveAlias {
     #[serde(default)]
     pub targets: Vec<String>,
 }
-call!(RemoveAlias, "alias/remove", Done);
+call!(change RemoveAlias, "alias/remove", Done);
 
 /// Says who gets mail for the addresses of a domain that nobody has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -373,7 +424,7 @@ pub struct SetCatchAll {
     #[serde(default)]
     pub target: Option<String>,
 }
-call!(SetCatchAll, "alias/catch-all", Done);
+call!(change SetCatchAll, "alias/catch-all", Done);
 
 /// Checks whether what is stored of an account agrees with itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -18,6 +18,7 @@ use crate::limits::FILE_BYTES_MAX;
 use crate::listener::{ListenAt, Listener};
 use crate::name::Name;
 use crate::network::Networks;
+use crate::settings::Setting;
 use crate::tls::CertificateFiles;
 use crate::validate;
 
@@ -49,6 +50,8 @@ pub struct ClusterConfig {
     pub limits: Limits,
     /// At least one, in the order of the file.
     pub nodes: Vec<NodeConfig>,
+    /// Every value above, with where it is from.
+    pub settings: Vec<Setting>,
 }
 
 /// What mail clients see, the same on every node.

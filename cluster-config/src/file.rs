@@ -60,8 +60,7 @@ pub(crate) struct NodeTable {
     pub(crate) id: Option<Spanned<String>>,
     pub(crate) host: Spanned<String>,
     pub(crate) bind: Option<Spanned<Vec<Spanned<String>>>>,
-    #[serde(default)]
-    pub(crate) base_port: u16,
+    pub(crate) base_port: Option<Spanned<u16>>,
     pub(crate) state_dir: Spanned<PathBuf>,
     pub(crate) lmtp_socket: Option<Spanned<PathBuf>>,
     pub(crate) lmtp_socket_group: Option<Spanned<String>>,
@@ -76,7 +75,7 @@ pub(crate) struct NodeTable {
 pub(crate) struct ListenerTable {
     pub(crate) enabled: Option<bool>,
     pub(crate) bind: Option<Spanned<Vec<Spanned<String>>>>,
-    pub(crate) port: Option<u16>,
+    pub(crate) port: Option<Spanned<u16>>,
 }
 
 #[derive(Deserialize)]
@@ -84,6 +83,5 @@ pub(crate) struct ListenerTable {
 pub(crate) struct ShelfTable {
     pub(crate) name: Spanned<String>,
     pub(crate) path: Spanned<PathBuf>,
-    #[serde(default)]
-    pub(crate) labels: Labels,
+    pub(crate) labels: Option<Spanned<Labels>>,
 }

@@ -20,6 +20,7 @@ mod listener;
 mod name;
 mod network;
 mod placement;
+mod settings;
 pub mod tls;
 mod validate;
 
@@ -34,3 +35,4 @@ pub use listener::{ListenAt, Listener, Transport};
 pub use name::{InvalidName, Name};
 pub use network::{InvalidNetwork, Network, Networks};
 pub use placement::{Spot, place, replication_default, system_voters};
+pub use settings::Setting;

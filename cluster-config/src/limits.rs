@@ -55,6 +55,11 @@ pub const SOCKET_PATH_BYTES_MAX: usize = 107;
 /// Name of a group of the system, in bytes (`LOGIN_NAME_MAX` of Linux).
 pub const GROUP_NAME_BYTES_MAX: usize = 255;
 
+/// Most bytes of what an administrator's tool asks of a node.
+pub const CALL_BYTES_MAX: usize = 1 << 20;
+/// Most bytes of what a node answers to an administrator's tool.
+pub const REPLY_BYTES_MAX: usize = 32 << 20;
+
 /// What the demo adds to its base port from one node to the next.
 pub const DEMO_PORT_STEP: u16 = 1_000;
 /// Most nodes of a demo: one machine runs them all.
@@ -73,3 +78,12 @@ const _: () = assert!(CONNECTIONS_PER_CLIENT_PER_SECOND_DEFAULT <= CONNECTIONS_P
 const _: () = assert!(DELIVERY_LOG_DAYS_DEFAULT <= DELIVERY_LOG_DAYS_MAX);
 const _: () = assert!((DEMO_NODES_MAX as usize) <= NODES_MAX && (DEMO_SHELVES_MAX as usize) <= SHELVES_PER_NODE_MAX);
 const _: () = assert!(DEMO_PORT_STEP > 995, "the ports of two demo nodes must not meet");
+
+mail_model::limits_table!("cluster-config":
+    FILE_BYTES_MAX, NAME_BYTES_MAX, NODES_MAX, SHELVES_PER_NODE_MAX, GROUPS_DEFAULT, GROUPS_MAX, REPLICATION_MAX,
+    SYSTEM_VOTERS_MAX, MESSAGE_BYTES_DEFAULT, MESSAGE_BYTES_LOW, MESSAGE_BYTES_HIGH, DELIVERY_LOG_DAYS_DEFAULT,
+    DELIVERY_LOG_DAYS_MAX, SHELF_FULL_PERCENT_DEFAULT, SHELF_FULL_PERCENT_LOW, SHELF_FULL_PERCENT_HIGH,
+    CONNECTIONS_DEFAULT, CONNECTIONS_HIGH, CONNECTIONS_PER_CLIENT_DEFAULT, CONNECTIONS_PER_CLIENT_PER_SECOND_DEFAULT,
+    SOCKET_PATH_BYTES_MAX, GROUP_NAME_BYTES_MAX, CALL_BYTES_MAX, REPLY_BYTES_MAX, DEMO_PORT_STEP, DEMO_NODES_MAX,
+    DEMO_SHELVES_MAX,
+);

@@ -100,6 +100,13 @@ impl fmt::Display for Network {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Networks(Vec<Network>);
 
+impl fmt::Display for Networks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let networks: Vec<String> = self.0.iter().map(Network::to_string).collect();
+        f.write_str(&networks.join(", "))
+    }
+}
+
 impl Networks {
     /// The machine itself.
     #[must_use]

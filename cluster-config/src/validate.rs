@@ -26,6 +26,7 @@ use crate::limits::{
 use crate::name::Name;
 use crate::network::{InvalidNetwork, Networks};
 use crate::placement::replication_default;
+use crate::settings::{line_of, settings};
 use crate::tls::{CertificateFiles, RESERVED_SUFFIX};
 
 /// Checks `text`, the contents of `file`, whose path is absolute.
@@ -39,8 +40,9 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<ClusterConfig, Vec<Proble
             return Err(report.problems);
         }
     };
-    let config = cluster(&mut report, file, tables);
-    if let (true, Some(config)) = (report.problems.is_empty(), config) {
+    let config = cluster(&mut report, file, &tables);
+    if let (true, Some(mut config)) = (report.problems.is_empty(), config) {
+        config.settings = settings(&config, &tables, text);
         return Ok(config);
     }
     report.problems.sort_by_key(|problem| problem.line);
@@ -64,7 +66,7 @@ impl<'a> Report<'a> {
     }
 
     fn add(&mut self, span: Option<Range<usize>>, key: &str, what: impl Into<String>, advice: impl Into<String>) {
-        let line = span.map(|span| 1 + self.text.bytes().take(span.start).filter(|byte| *byte == b'\n').count());
+        let line = span.map(|span| line_of(self.text, span.start));
         self.problems.push(Problem {
             line,
             key: key.to_owned(),
@@ -144,7 +146,7 @@ impl<'a> Report<'a> {
     }
 }
 
-fn cluster(report: &mut Report<'_>, path: &Path, file: ClusterFile) -> Option<ClusterConfig> {
+fn cluster(report: &mut Report<'_>, path: &Path, file: &ClusterFile) -> Option<ClusterConfig> {
     let ClusterFile {
         cluster,
         service,
@@ -159,8 +161,8 @@ fn cluster(report: &mut Report<'_>, path: &Path, file: ClusterFile) -> Option<Cl
         1..=GROUPS_MAX,
         GROUPS_DEFAULT,
     );
-    let service = self::service(report, &service);
-    let limits = self::limits(report, &limits);
+    let service = self::service(report, service);
+    let limits = self::limits(report, limits);
     let nodes: Vec<NodeConfig> = tables.iter().filter_map(|table| node::check(report, table)).collect();
     if tables.is_empty() || tables.len() > NODES_MAX {
         let what = format!("the cluster has {} nodes", tables.len());
@@ -171,9 +173,9 @@ fn cluster(report: &mut Report<'_>, path: &Path, file: ClusterFile) -> Option<Cl
             format!("write one [[node]] table for each, 1 to {NODES_MAX} of them"),
         );
     }
-    machine::check(report, &tables, &nodes);
+    machine::check(report, tables, &nodes);
     let admin_dir = admin_dir(report, cluster.admin_dir.as_ref(), &nodes);
-    let replication = replication(report, &cluster, &nodes);
+    let replication = replication(report, cluster, &nodes);
     Some(ClusterConfig {
         file: path.to_owned(),
         name: name?,
@@ -184,6 +186,7 @@ fn cluster(report: &mut Report<'_>, path: &Path, file: ClusterFile) -> Option<Cl
         service,
         limits,
         nodes,
+        settings: Vec::new(),
     })
 }
 

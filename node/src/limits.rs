@@ -84,3 +84,35 @@ const _: () = assert!(
         + SHELF_END_WITHIN.as_secs()
         < STOP_WITHIN.as_secs()
 );
+
+mail_model::limits_table!("node":
+    HANDSHAKE_WITHIN, PROXY_HEADER_BYTES_MAX, PROXY_HEADER_WITHIN, BACKLOG, ACCEPT_PAUSE, CLIENTS_SWEPT_AT,
+    ADMIN_CONNECTIONS_MAX, ADMIN_HEAD_WITHIN, ADMIN_CALL_WITHIN, METRICS_CONNECTIONS_MAX, GAUGES_EVERY,
+    SIGNS_OF_LIFE_PER_WATCHDOG, BLOCK_CACHE_BYTES, SLOW_AFTER, STALLED_AFTER, WATCH_EVERY, SPACE_EVERY, PEERS_EVERY,
+    PEERS_WITHIN, FOUND_EVERY, SESSIONS_END_WITHIN, GROUPS_END_WITHIN, TRANSPORT_END_WITHIN, SHELF_END_WITHIN,
+    STOP_WITHIN,
+);
+
+/// Every bound of the program, all its crates together.
+#[must_use]
+pub fn every_limit() -> Vec<mail_model::Limit> {
+    let tables = [
+        self::table(),
+        crate::auth::limits::table(),
+        crate::session::smtp::limits::table(),
+        crate::session::imap::limits::table(),
+        crate::delivery_log::limits::table(),
+        smtp_wire::limits::table(),
+        imap_wire::limits::table(),
+        pop3_wire::limits::table(),
+        mail_message::limits::table(),
+        mailstore::limits::table(),
+        mailstore::directory::limits::table(),
+        replication::limits::table(),
+        replication::quic::limits::table(),
+        shelf::limits::table(),
+        mail_model::limits::table(),
+        cluster_config::limits::table(),
+    ];
+    tables.into_iter().flatten().collect()
+}

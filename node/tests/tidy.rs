@@ -328,6 +328,59 @@ fn what_must_be_single_is_and_what_is_banned_is_not_there() {
     none("dependencies", findings);
 }
 
+/// The constants of a `limits.rs` that others can see, and those that its table names.
+fn bounds_of(text: &str) -> (BTreeSet<&str>, BTreeSet<&str>) {
+    let declared = text.lines().filter(|line| line.starts_with("pub"));
+    let declared = declared.filter_map(|line| Some(line.split_once("const ")?.1.split_once(':')?.0));
+    let table = text.rsplit_once("limits_table!(").map_or("", |(_, table)| table);
+    let (_, names) = table.split_once(':').unwrap_or_default();
+    let (names, _) = names.split_once(");").unwrap_or_default();
+    // The name of the part may have a colon of its own.
+    let names = names.rsplit_once(':').map_or(names, |(_, names)| names);
+    let named = names.split(',').map(str::trim).filter(|name| !name.is_empty());
+    (declared.filter(|name| !name.contains(' ')).collect(), named.collect())
+}
+
+#[test]
+fn every_bound_is_shown_to_the_administrator() {
+    let all = node::limits::every_limit();
+    let mut findings = Vec::new();
+    let mut files = 0;
+    for (path, text) in sources() {
+        let is_of_tests =
+            ["benches/", "chaos-tests/"].iter().any(|dir| path.starts_with(dir)) || path.contains("tests/");
+        if !path.ends_with("limits.rs") || is_of_tests {
+            continue;
+        }
+        files += 1;
+        let (declared, named) = bounds_of(&text);
+        let missing = declared.symmetric_difference(&named);
+        findings
+            .extend(missing.map(|name| format!("{path}: {name} stands above or in limits_table!, and not in both")));
+        // The tool shows its own by itself: the node does not know the tool.
+        let shown = |name: &str| all.iter().any(|limit| limit.name.split('.').next() == Some(name));
+        let unshown = declared
+            .iter()
+            .filter(|name| path != "cli/src/limits.rs" && !shown(name));
+        findings.extend(unshown.map(|name| format!("{path}: every_limit of the node does not show {name}")));
+    }
+    assert!(files >= 16, "{files} files");
+    let silent = all.iter().filter(|limit| limit.protects.is_empty());
+    findings.extend(silent.map(|limit| format!("{} {}: nothing says what it is for", limit.part, limit.name)));
+    none("bounds that no administrator sees", findings);
+}
+
+#[test]
+fn a_bound_that_its_table_leaves_out_is_found() {
+    let text = "pub const A: u8 = 1;\npub(crate) const B: u8 = 2;\nconst C: u8 = 3;\npub const fn d() {}\n\
+                mail_model::limits_table!(\"x: y\": A,\n    E);\n";
+    let (declared, named) = bounds_of(text);
+    assert_eq!(
+        (declared, named),
+        (BTreeSet::from(["A", "B"]), BTreeSet::from(["A", "E"]))
+    );
+}
+
 #[test]
 fn every_source_file_says_first_what_it_is_for() {
     let silent = sources().filter(|(_, text)| !text.starts_with("//! ") && !text.starts_with("#!["));

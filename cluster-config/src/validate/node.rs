@@ -141,17 +141,18 @@ fn listen_at(
             everywhere.to_vec()
         }
     });
-    let port = match given.and_then(|given| given.port) {
+    let base_port = table.base_port.as_ref().map_or(0, |port| *port.get_ref());
+    let port = match given.and_then(|given| given.port.as_ref()).map(|port| *port.get_ref()) {
         Some(0) => {
             let advice = format!("choose one, the standard is {}", listener.standard_port());
             report.add(Some(span), &key, "port 0 is no port that clients could find", advice);
             return None;
         }
         Some(port) => port,
-        None => match table.base_port.checked_add(listener.standard_port()) {
+        None => match base_port.checked_add(listener.standard_port()) {
             Some(port) => port,
             None => {
-                let what = format!("base_port {} leaves no port for it", table.base_port);
+                let what = format!("base_port {base_port} leaves no port for it");
                 report.add(Some(span), &key, what, "choose a base_port of at most 64000");
                 return None;
             }
@@ -195,7 +196,11 @@ fn shelves(report: &mut Report<'_>, key: &str, table: &NodeTable) -> Vec<ShelfDi
         shelves.push(ShelfDir {
             name,
             path: report.path(given.path.get_ref()),
-            labels: given.labels.clone(),
+            labels: given
+                .labels
+                .as_ref()
+                .map(|labels| labels.get_ref().clone())
+                .unwrap_or_default(),
         });
     }
     shelves

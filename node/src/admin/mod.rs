@@ -25,7 +25,8 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Extension, Json, Router};
-use cluster_config::admin::{CALL_BYTES_MAX, Call, GetNode, NodeReport};
+use cluster_config::admin::{Call, GetConfig, GetNode, NodeReport, NodeSettings};
+use cluster_config::limits::CALL_BYTES_MAX;
 use cluster_config::tls;
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
@@ -57,7 +58,7 @@ pub(crate) struct AdminApi {
 impl AdminApi {
     pub(crate) fn new(services: SharedServices, view: Arc<NodeView>) -> Self {
         let router = Router::new();
-        let router = on(on(router, node), authority::get);
+        let router = on(on(on(router, node), config), authority::get);
         let router = on(on(on(router, accounts::list), accounts::add), accounts::set_enabled);
         let router = on(
             on(on(router, accounts::remove), accounts::set_password),
@@ -143,4 +144,8 @@ where
 
 async fn node(node: Node, _: GetNode) -> Result<NodeReport, Fail> {
     Ok(node.view.report())
+}
+
+async fn config(node: Node, _: GetConfig) -> Result<NodeSettings, Fail> {
+    Ok(node.view.settings())
 }

@@ -78,3 +78,11 @@ const _: () = assert!(KNOWN_DELAY_MAX.as_millis() <= ACCOUNT_DELAY_MAX.as_millis
 const _: () = assert!(ACCOUNT_DELAY_MAX.as_millis() <= NETWORK_DELAY_MAX.as_millis());
 // Clients give up on a silent server after thirty seconds at the earliest: delay, two hashes and ReadIndex must fit.
 const _: () = assert!(NETWORK_DELAY_MAX.as_secs() + 2 * HASH_WAIT.as_secs() < 30);
+
+mail_model::limits_table!("node: auth":
+    ARGON2_MEMORY_KIB, ARGON2_PASSES, ARGON2_LANES, ARGON2_MEMORY_KIB_MAX, ARGON2_PASSES_MAX, ARGON2_LANES_MAX,
+    SCRAM_ITERATIONS, SCRAM_ITERATIONS_MIN, SCRAM_ITERATIONS_MAX, SALT_BYTES, SALT_BYTES_MAX, HASHES_QUEUED_MAX,
+    HASH_WAIT, SUCCESSES_MAX, SUCCESS_AGE, METERS_MAX, FAILURE_DECAY, FAILURES_MAX, ACCOUNT_FAILURES_FREE,
+    NETWORK_FAILURES_FREE, DELAY_FIRST, NETWORK_DELAY_MAX, ACCOUNT_DELAY_MAX, KNOWN_DELAY_MAX, KNOWN_MAX, KNOWN_AGE,
+    ACCESS_CHECKS_MAX, ACCESS_RETRY,
+);

@@ -103,6 +103,7 @@ pub async fn run(file: &Path, name: &str) -> anyhow::Result<()> {
     let view = Arc::new(NodeView {
         cluster: setup.plan.cluster,
         node: setup.node.name.to_string(),
+        config: setup.config.clone(),
         started: Instant::now(),
         names: setup.names.clone(),
         shelves: shelves.clone(),

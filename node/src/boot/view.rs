@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use cluster_config::admin::{MemberRow, NodeReport, ReplicaRow};
+use cluster_config::ClusterConfig;
+use cluster_config::admin::{MemberRow, NodeReport, NodeSettings, ReplicaRow};
 use mail_model::ClusterId;
 use replication::{ClockStatus, ReplicaStatus};
 use shelf::SharedPool;
@@ -12,11 +13,14 @@ use tokio::sync::watch;
 use super::groups::NodeReplicator;
 use super::names::Names;
 use super::shelves::NodeShelf;
+use crate::limits::every_limit;
 
 /// See the module.
 pub(crate) struct NodeView {
     pub(crate) cluster: ClusterId,
     pub(crate) node: String,
+    /// What it was started with.
+    pub(crate) config: ClusterConfig,
     pub(crate) started: Instant,
     pub(crate) names: Arc<Names>,
     pub(crate) shelves: Vec<Arc<NodeShelf>>,
@@ -49,6 +53,16 @@ impl NodeView {
                 .collect(),
             dead_nodes: dead.into_iter().map(|node| self.names.node(node)).collect(),
             clock: clock_ailment(self.replicator.clock()),
+        }
+    }
+
+    /// What it runs with.
+    pub(crate) fn settings(&self) -> NodeSettings {
+        NodeSettings {
+            node: self.node.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            settings: self.config.settings.clone(),
+            limits: every_limit().into_iter().map(Into::into).collect(),
         }
     }
 

@@ -40,3 +40,8 @@ const _: () = assert!(NAME_BYTES_MAX > smtp_wire::limits::HELLO_BYTES_MAX);
 // Ten names, one Message-ID and one text, each byte escaped as six, and the names of the fields.
 const _: () = assert!(LINE_BYTES_MAX > 6 * (10 * NAME_BYTES_MAX + MESSAGE_ID_BYTES_MAX + TEXT_BYTES_MAX) + 1_024);
 const _: () = assert!(FLUSH_WITHIN.as_secs() < SEARCH_TIME_MAX.as_secs());
+
+mail_model::limits_table!("node: delivery log":
+    RECORDS_QUEUED_MAX, RECORDS_PER_WRITE, GATHER, NAME_BYTES_MAX, MESSAGE_ID_BYTES_MAX, TEXT_BYTES_MAX, LINE_BYTES_MAX,
+    READ_BYTES, RECORDS_FOUND_MAX, SEARCH_TIME_MAX, FLUSH_WITHIN,
+);

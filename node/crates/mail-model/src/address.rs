@@ -7,10 +7,7 @@ use std::fmt;
 
 use minicbor::{Decode, Encode};
 
-/// Longest local part in octets (RFC 5321 4.5.3.1.1).
-pub const LOCAL_BYTES_MAX: usize = 64;
-/// Longest domain in octets (RFC 5321 4.5.3.1.2).
-pub const DOMAIN_BYTES_MAX: usize = 255;
+use crate::limits::{DOMAIN_BYTES_MAX, LOCAL_BYTES_MAX};
 
 /// Why a text is no address or no domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -7,8 +7,7 @@ use std::ops::{BitOr, BitOrAssign};
 
 use minicbor::{Decode, Encode};
 
-/// Longest keyword in octets.
-pub const KEYWORD_BYTES_MAX: usize = 128;
+use crate::limits::KEYWORD_BYTES_MAX;
 
 /// A set of system flags.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Encode, Decode)]

@@ -4,13 +4,17 @@
 mod address;
 mod flag;
 mod ids;
+pub mod limits;
 mod mailbox_name;
 mod message;
 mod sasl;
 
-pub use address::{Address, DOMAIN_BYTES_MAX, Domain, InvalidAddress, LOCAL_BYTES_MAX};
-pub use flag::{FlagSet, InvalidKeyword, KEYWORD_BYTES_MAX, Keyword, SystemFlags};
+pub use address::{Address, Domain, InvalidAddress};
+pub use flag::{FlagSet, InvalidKeyword, Keyword, SystemFlags};
 pub use ids::{AccountId, BlobId, ClusterId, GroupId, InvalidId, LogIndex, MailboxId, NodeId, ReplicaId, ShelfId};
-pub use mailbox_name::{DEPTH_MAX, InvalidName, MailboxName, NAME_BYTES_MAX, SEPARATOR, SpecialUse};
+pub use limits::{
+    DEPTH_MAX, DOMAIN_BYTES_MAX, KEYWORD_BYTES_MAX, LOCAL_BYTES_MAX, Limit, NAME_BYTES_MAX, SASL_TEXT_BYTES_MAX,
+};
+pub use mailbox_name::{InvalidName, MailboxName, SEPARATOR, SpecialUse};
 pub use message::{EmailId, InternalDate, ModSeq, SeqNum, ThreadId, Uid, UidValidity};
-pub use sasl::{LoginExchange, LoginStep, PlainCredentials, SASL_TEXT_BYTES_MAX, SaslError, Secret, read_plain};
+pub use sasl::{LoginExchange, LoginStep, PlainCredentials, SaslError, Secret, read_plain};

@@ -11,10 +11,8 @@ use std::fmt;
 use minicbor::{Decode, Encode};
 use unicode_normalization::UnicodeNormalization;
 
-/// Longest name in octets of UTF-8.
-pub const NAME_BYTES_MAX: usize = 1_000;
-/// Most leaves in a name.
-pub const DEPTH_MAX: usize = 32;
+use crate::limits::{DEPTH_MAX, NAME_BYTES_MAX};
+
 /// Between leaves.
 pub const SEPARATOR: char = '/';
 

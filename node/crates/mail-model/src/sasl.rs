@@ -8,8 +8,7 @@
 
 use std::fmt;
 
-/// Longest name or password in octets; RFC 4616 asks for at least 255.
-pub const SASL_TEXT_BYTES_MAX: usize = 1_024;
+use crate::limits::SASL_TEXT_BYTES_MAX;
 
 /// Why a response is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

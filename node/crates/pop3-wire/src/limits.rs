@@ -43,3 +43,8 @@ const _: () = assert!(UNKNOWN_COMMANDS_MAX < ERRORS_MAX);
 const _: () = assert!(IDLE_TIMEOUT.as_secs() >= 600 && LOGIN_TIMEOUT.as_secs() < IDLE_TIMEOUT.as_secs());
 // A UIDL line, `+OK number id`, is a status line.
 const _: () = assert!("+OK 4294967295 \r\n".len() + UIDL_BYTES_MAX < STATUS_BYTES_MAX);
+
+mail_model::limits_table!("pop3-wire":
+    COMMAND_BYTES_MAX, AUTH_LINE_BYTES_MAX, INPUT_BYTES_MAX, STATUS_BYTES_MAX, OUTPUT_BYTES_PAUSE, ERRORS_MAX,
+    UNKNOWN_COMMANDS_MAX, AUTH_FAILURES_MAX, UIDL_BYTES_MAX, IDLE_TIMEOUT, LOGIN_TIMEOUT,
+);

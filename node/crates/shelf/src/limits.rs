@@ -57,8 +57,8 @@ pub const RELEASE_POLL: Duration = Duration::from_millis(2);
 pub const BLOB_WRITE_BUFFER_BYTES: usize = 64 << 20;
 /// Write buffer of each other column.
 pub const WRITE_BUFFER_BYTES: usize = 16 << 20;
-/// Part of the write buffer of applied state that says which keys are in it: 10 bits for each of some 100,000 rows.
-pub const MEMTABLE_FILTER_SHARE: f64 = 0.01;
+/// The filter that says which keys a write buffer of applied state has: more than 10 bits for each of some 100,000 rows.
+pub const MEMTABLE_FILTER_BYTES: usize = 160 << 10;
 /// Memory that all memtables of one shelf may take; a shelf that cannot flush stops there and not in its sibling.
 pub const MEMTABLE_BYTES_MAX: usize = 256 << 20;
 /// Live write-ahead log of one shelf: bounds the time that reopening takes.
@@ -79,3 +79,11 @@ const _: () = assert!(PIECE_BYTES + PIECE_OVERHEAD_MAX <= BLOB_BYTES_MAX);
 const _: () = assert!(HEAD_BYTES_MAX + BLOB_BYTES_MAX <= COMMIT_BYTES_MAX);
 const _: () = assert!(COMMIT_BYTES_MAX < QUEUE_BYTES_MAX);
 const _: () = assert!(2 * BLOB_WRITE_BUFFER_BYTES + 4 * 2 * WRITE_BUFFER_BYTES <= MEMTABLE_BYTES_MAX);
+
+mail_model::limits_table!("shelf":
+    COMMIT_BYTES_MAX, TAIL_BYTES_MAX, STATE_CACHE_BYTES, QUEUE_BYTES_MAX, IO_THREADS, IO_QUEUE_LEN_MAX, HEAD_BYTES_MAX,
+    BLOB_BYTES_MAX, PIECE_BYTES, PIECE_OVERHEAD_MAX, SCAN_PAGE_ROWS, SCAN_PAGE_BYTES, PURGE_BLOBS_MAX,
+    HIGH_WATER_INTERVAL, MARK_READ_WAIT, RELEASE_POLL, BLOB_WRITE_BUFFER_BYTES, WRITE_BUFFER_BYTES,
+    MEMTABLE_FILTER_BYTES, MEMTABLE_BYTES_MAX, WAL_BYTES_MAX, BLOB_FILE_BYTES, OPEN_FILES_MAX, BACKGROUND_JOBS,
+    BACKGROUND_FLUSHES,
+);

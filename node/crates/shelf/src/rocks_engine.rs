@@ -21,7 +21,7 @@ use crate::engine::{Batch, BatchOp, Column, Engine, EngineSnapshot};
 use crate::error::{ErrorClass, ShelfError, ShelfLabel};
 use crate::limits::{
     BACKGROUND_FLUSHES, BACKGROUND_JOBS, BLOB_FILE_BYTES, BLOB_WRITE_BUFFER_BYTES, MEMTABLE_BYTES_MAX,
-    MEMTABLE_FILTER_SHARE, OPEN_FILES_MAX, WAL_BYTES_MAX, WRITE_BUFFER_BYTES,
+    MEMTABLE_FILTER_BYTES, OPEN_FILES_MAX, WAL_BYTES_MAX, WRITE_BUFFER_BYTES,
 };
 use crate::rocks_snapshot::RocksSnapshot;
 
@@ -154,7 +154,7 @@ fn column_options(column: Column, pool: &SharedPool) -> Options {
     if column == Column::State {
         // Most rows that a delivery asks for are not there: who has seen this message before?
         options.set_memtable_whole_key_filtering(true);
-        options.set_memtable_prefix_bloom_ratio(MEMTABLE_FILTER_SHARE);
+        options.set_memtable_prefix_bloom_ratio(MEMTABLE_FILTER_BYTES as f64 / WRITE_BUFFER_BYTES as f64);
     }
     if column == Column::Blob {
         options.set_write_buffer_size(BLOB_WRITE_BUFFER_BYTES);

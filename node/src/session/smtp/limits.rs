@@ -32,3 +32,7 @@ const _: () = assert!(2 * LOCAL_BYTES_MAX + mail_model::DOMAIN_BYTES_MAX + 4 < P
 // Return-Path, Delivered-To and `for` with every byte of a local part quoted, the greeting's name, and what is ours.
 const _: () =
     assert!(3 * (2 * LOCAL_BYTES_MAX + mail_model::DOMAIN_BYTES_MAX) + HELLO_BYTES_MAX + 1_024 < PREFIX_BYTES_MAX);
+
+mail_model::limits_table!("node: smtp":
+    ACCOUNTS_MAX, QUOTA_WITHIN, QUOTAS_AT_ONCE, STORED_WITHIN, MESSAGE_ID_FIELD_BYTES, MESSAGE_BYTES,
+);

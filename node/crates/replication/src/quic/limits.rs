@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use mail_model::limits::Bound;
+
 use crate::limits::{BLOB_BYTES_MAX, COPY_BYTES_MAX, REPLICATE_BYTES_MAX};
 use crate::transport::Class;
 
@@ -74,6 +76,20 @@ impl ClassLimits {
             && self.bytes_max <= u32::MAX as usize
             && self.calls_max * SERVED_PER_CALL <= u32::MAX as usize
             && self.calls_max * SERVED_PER_CALL >= STREAMS_AT_FIRST as usize
+    }
+}
+
+impl Bound for ClassLimits {
+    fn numbers(&self) -> Vec<(&'static str, u64, Option<&'static str>)> {
+        let numbers = [
+            (".request_bytes_max", self.request_bytes_max as u64),
+            (".reply_bytes_max", self.reply_bytes_max as u64),
+            (".calls_max", self.calls_max as u64),
+            (".bytes_max", self.bytes_max as u64),
+            (".receive_window_bytes", u64::from(self.receive_window_bytes)),
+            (".send_window_bytes", u64::from(self.send_window_bytes)),
+        ];
+        numbers.map(|(which, value)| (which, value, None)).into()
     }
 }
 
@@ -161,3 +177,10 @@ const _: () = assert!(BACK_OFF_MIN.as_millis() <= BACK_OFF_MAX.as_millis());
 // PTO is three times the first RTT, then doubles: 300 ms, 900 ms.
 const _: () = assert!(FIRST_RTT.as_millis() * 9 < DIAL_MAX.as_millis());
 const _: () = assert!(DIAL_MAX.as_millis() < HANDSHAKE_MAX.as_millis());
+
+mail_model::limits_table!("replication: quic":
+    VOTE, LOG, BULK, SERVED_PER_CALL, STREAMS_AT_FIRST, CALLS_WAITING_MAX, STREAM_WINDOW_BYTES,
+    CONNECTIONS_PER_PEER_AND_CLASS, CONNECTIONS_MAX, HANDSHAKES_MAX, HANDSHAKE_MAX, ATTEMPT_BYTES_MAX,
+    ATTEMPTS_BYTES_MAX, CONNECTION_ID_BYTES, DIAL_MAX, FIRST_RTT, ADDRESSES_PER_PEER_MAX, ATTEMPTS_PER_CALL_MAX,
+    BACK_OFF_MIN, BACK_OFF_MAX, IDLE_MAX, KEEP_ALIVE, REQUEST_HEAD_MAX, HANDLE_MAX, FAREWELL_MAX, SOCKET_BUFFER_BYTES,
+);
