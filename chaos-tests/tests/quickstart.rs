@@ -95,7 +95,7 @@ fn the_quickstart_leads_from_bare_disks_to_mail_that_outlives_a_machine() {
     let evening = Evening::begin(&source);
     let seen: Vec<String> = blocks.iter().map(|block| evening.walk(block)).collect();
     let seen = seen.concat();
-    for wanted in ["Recovery key", "survives now", "Subject: first light", "nothing waits"] {
+    for wanted in ["Recovery key", "survives now", "Subject: first light"] {
         assert!(seen.contains(wanted), "nothing showed {wanted:?}:\n{seen}");
     }
     evening.look_at_confinement();

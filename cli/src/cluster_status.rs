@@ -1,14 +1,16 @@
 //! The state of a cluster, put together from what each of its nodes says of itself. Pure.
 //!
-//! Invariant: what no node says is not guessed: a node that does not answer is down as far as this tool can tell, with
-//! all its replicas; a group that nobody tells of has no leader.
+//! Invariants
+//! - What no node says is not guessed: a node that does not answer is down as far as this tool can tell, with all its
+//!   replicas; a group that nobody tells of has no leader.
+//! - A node that answers, and that most of the others do not hear, is no use to its groups: its replicas are down.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use cluster_config::admin::{MemberRow, NodeReport, ReplicaRow, ShelfRow, ShelfState};
 use serde::Serialize;
 
-use crate::survival::{Voter, survives_now};
+use crate::survival::{Survival, Voter};
 
 /// Whether a node answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -16,6 +18,8 @@ use crate::survival::{Voter, survives_now};
 pub enum NodeState {
     /// It does.
     Up,
+    /// It does, and most of the other nodes that answer do not hear it.
+    Isolated,
     /// It does not.
     Down,
 }
@@ -41,8 +45,10 @@ pub struct ClusterStatus {
     pub nodes: Vec<NodeStatus>,
     /// Every group, the system group first.
     pub groups: Vec<GroupStatus>,
-    /// What follows "survives now:".
+    /// What follows "survives now:", which is about service.
     pub survives_now: String,
+    /// The same in numbers and names, and what is survived without losing mail.
+    pub survival: Survival,
 }
 
 /// One node.
@@ -52,7 +58,7 @@ pub struct NodeStatus {
     pub name: String,
     /// Whether it answers.
     pub state: NodeState,
-    /// Why it counts as down.
+    /// What is wrong with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Version of its program.
@@ -105,18 +111,24 @@ impl ClusterStatus {
         let reports = || answers.iter().filter_map(|(_, answer)| answer.as_ref().ok());
         let mut numbers: BTreeSet<u32> = (0..=mail_groups).collect();
         numbers.extend(reports().flat_map(|report| &report.replicas).map(|row| row.group));
-        let groups: Vec<GroupStatus> = numbers.into_iter().map(|number| group(number, reports())).collect();
+        let isolated = isolated(&reports().collect::<Vec<_>>());
+        let tell = |number| group(number, reports(), &isolated);
+        let groups: Vec<GroupStatus> = numbers.into_iter().map(tell).collect();
         let voters = groups.iter().map(|group| (group.group, group.voters()));
         let voters: BTreeMap<u32, Vec<Voter>> = voters.collect();
-        let survives_now = survives_now(&voters);
+        let survival = Survival::of(&voters);
         let nodes = answers
             .into_iter()
-            .map(|(name, answer)| NodeStatus::of(name, answer))
+            .map(|(name, answer)| {
+                let unheard = isolated.get(&name).map(Vec::as_slice).unwrap_or_default();
+                NodeStatus::of(name, answer, unheard)
+            })
             .collect();
         Self {
             nodes,
             groups,
-            survives_now,
+            survives_now: survival.service.to_string(),
+            survival,
         }
     }
 
@@ -137,12 +149,20 @@ impl ClusterStatus {
 }
 
 impl NodeStatus {
-    fn of(name: String, answer: Result<NodeReport, String>) -> Self {
+    fn of(name: String, answer: Result<NodeReport, String>, unheard_by: &[String]) -> Self {
         match answer {
             Ok(report) => Self {
                 name,
-                state: NodeState::Up,
-                reason: report.clock,
+                state: if unheard_by.is_empty() {
+                    NodeState::Up
+                } else {
+                    NodeState::Isolated
+                },
+                reason: if unheard_by.is_empty() {
+                    report.clock
+                } else {
+                    Some(unheard(unheard_by))
+                },
                 version: Some(report.version),
                 pid: Some(report.pid),
                 uptime_s: Some(report.uptime_s),
@@ -189,17 +209,45 @@ impl GroupStatus {
     }
 }
 
+/// Nodes that most of the others that answer do not hear, each with those that do not.
+fn isolated(reports: &[&NodeReport]) -> BTreeMap<String, Vec<String>> {
+    let of = |node: &NodeReport| {
+        let deaf = reports
+            .iter()
+            .filter(|other| other.dead_nodes.contains(&node.node) && other.node != node.node);
+        let deaf: Vec<String> = deaf.map(|other| other.node.clone()).collect();
+        let others = reports.len() - 1;
+        (deaf.len() * 2 > others).then(|| (node.node.clone(), deaf))
+    };
+    reports.iter().filter_map(|node| of(node)).collect()
+}
+
+fn unheard(by: &[String]) -> String {
+    let verb = if by.len() == 1 { "does" } else { "do" };
+    format!(
+        "{} {verb} not hear it: is its QUIC port (UDP) open in the firewall?",
+        by.join(", ")
+    )
+}
+
 /// A group as the replica sees it that knows most.
-fn group<'a>(number: u32, reports: impl Iterator<Item = &'a NodeReport>) -> GroupStatus {
-    let rows = reports
-        .flat_map(|report| &report.replicas)
-        .filter(|row| row.group == number);
-    let live: BTreeMap<u64, &ReplicaRow> = rows
-        .filter(|row| row.stopped.is_none())
-        .map(|row| (row.replica, row))
-        .collect();
-    let best = live.values().max_by_key(|row| (row.term, row.applied_index));
-    let mut members = best.map(|row| row.members.clone()).unwrap_or_default();
+fn group<'a>(
+    number: u32,
+    reports: impl Iterator<Item = &'a NodeReport>,
+    isolated: &BTreeMap<String, Vec<String>>,
+) -> GroupStatus {
+    let rows = reports.flat_map(|report| {
+        let is_heard = !isolated.contains_key(&report.node);
+        let of_group = report.replicas.iter().filter(|row| row.group == number);
+        of_group.map(move |row| (is_heard && row.stopped.is_none(), row))
+    });
+    let rows: Vec<(bool, &ReplicaRow)> = rows.collect();
+    let live = rows.iter().filter(|(is_live, _)| *is_live);
+    let live: BTreeMap<u64, &ReplicaRow> = live.map(|(_, row)| (row.replica, *row)).collect();
+    let best = rows
+        .iter()
+        .max_by_key(|(is_live, row)| (*is_live, row.term, row.applied_index));
+    let mut members = best.map(|(_, row)| row.members.clone()).unwrap_or_default();
     members.sort();
     let leader = live
         .values()
@@ -300,6 +348,50 @@ mod tests {
         assert!(status.is_led() && !status.is_in_order());
         assert_eq!(status.groups[0].replicas[2].state, ReplicaState::Down);
         assert_eq!(status.survives_now, "no loss of a node or shelf");
+    }
+
+    #[test]
+    fn a_node_that_the_others_do_not_hear_is_no_use_to_its_groups() {
+        let deaf = |node: &str, replica, dead: &[&str]| NodeReport {
+            dead_nodes: dead.iter().map(|node| (*node).to_owned()).collect(),
+            ..report(node, replica, false, 4, 9)
+        };
+        let leader = NodeReport {
+            dead_nodes: vec!["n3".to_owned()],
+            ..report("n1", 1, true, 4, 9)
+        };
+        let of = |reports: Vec<NodeReport>| {
+            let answers = reports.into_iter().map(|report| (report.node.clone(), Ok(report)));
+            ClusterStatus::of(answers.collect(), 0)
+        };
+        let one = of(vec![
+            leader.clone(),
+            deaf("n2", 2, &["n3"]),
+            deaf("n3", 3, &["n1", "n2"]),
+        ]);
+        assert!(one.is_led() && !one.is_in_order());
+        assert_eq!(one.nodes[2].state, NodeState::Isolated);
+        assert!(
+            one.nodes[2]
+                .reason
+                .as_ref()
+                .unwrap()
+                .starts_with("n1, n2 do not hear it")
+        );
+        assert_eq!(one.groups[0].replicas[2].state, ReplicaState::Down);
+        assert_eq!(one.survives_now, "no loss of a node or shelf");
+        // One bad path between two of three stops nobody.
+        let path = of(vec![leader, deaf("n2", 2, &[]), deaf("n3", 3, &["n1"])]);
+        assert!(path.nodes.iter().all(|node| node.state == NodeState::Up));
+        // Nobody hears anybody: every group is told with its places, and without a leader.
+        let nobody = of(vec![
+            deaf("n1", 1, &["n2", "n3"]),
+            deaf("n2", 2, &["n1", "n3"]),
+            deaf("n3", 3, &["n1", "n2"]),
+        ]);
+        assert!(!nobody.is_led());
+        assert_eq!(nobody.groups[0].replicas.len(), 3);
+        assert_eq!(nobody.survives_now, "nothing; without a majority already: group 0");
     }
 
     #[test]

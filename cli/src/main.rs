@@ -3,17 +3,17 @@
 use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
 use cli::command::{Cli, run};
+use cli::exit;
 
 fn main() -> ExitCode {
-    match run(&Cli::parse()) {
+    match run(&Cli::of_this_process()) {
         Ok(code) => code,
         // Whoever read our output has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("holdfast: {error:#}");
-            ExitCode::FAILURE
+            anstream::eprintln!("{}holdfast:{} {error:#}", exit::ERROR, exit::ERROR.render_reset());
+            exit::of(&error)
         }
     }
 }

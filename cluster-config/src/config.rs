@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -164,19 +165,23 @@ impl ClusterConfig {
     /// # Errors
     /// When it cannot be read, or with everything that is wrong with it.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let absolute = std::path::absolute(file);
+        let named = absolute.as_deref().unwrap_or(file);
         let read = |detail: String| ConfigError::Read {
-            file: file.to_owned(),
+            file: named.to_owned(),
             detail,
         };
-        let size = fs::metadata(file).map_err(|error| read(error.to_string()))?.len();
-        if size > FILE_BYTES_MAX {
+        let system = |error: &io::Error| read(unreadable(error));
+        let file = absolute.as_ref().map_err(system)?;
+        let found = fs::metadata(file).map_err(|error| system(&error))?;
+        if found.len() > FILE_BYTES_MAX {
+            let size = found.len();
             return Err(read(format!(
-                "{size} bytes, a cluster file has at most {FILE_BYTES_MAX}"
+                "it has {size} bytes, and a cluster file has at most {FILE_BYTES_MAX}; is it another file?"
             )));
         }
-        let text = fs::read_to_string(file).map_err(|error| read(error.to_string()))?;
-        let file = std::path::absolute(file).map_err(|error| read(error.to_string()))?;
-        Self::parse(&file, &text)
+        let text = fs::read_to_string(file).map_err(|error| system(&error))?;
+        Self::parse(file, &text)
     }
 
     /// Checks the text of a cluster file. `file` is absolute; relative paths start where it is.
@@ -240,6 +245,18 @@ impl ClusterConfig {
             problems: wrong.iter().map(Problem::of_certificate).collect(),
         })
     }
+}
+
+/// What the system said, and what to do about it.
+fn unreadable(error: &io::Error) -> String {
+    let advice = match error.kind() {
+        io::ErrorKind::NotFound => "write one, as docs/cluster-file.md says, or name the one that is elsewhere",
+        io::ErrorKind::PermissionDenied => "become a user who may read it, or let this one read it",
+        io::ErrorKind::IsADirectory => "name the file itself",
+        io::ErrorKind::InvalidData => "it is no text in UTF-8; is it another file?",
+        _ => return error.to_string(),
+    };
+    format!("{error}; {advice}")
 }
 
 impl NodeConfig {

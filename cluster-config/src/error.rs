@@ -78,5 +78,9 @@ fn listed(file: &std::path::Path, problems: &[Problem]) -> String {
         Some(line) => format!("{}:{line}: {problem}", file.display()),
         None => format!("{}: {problem}", file.display()),
     });
-    lines.collect::<Vec<_>>().join("\n")
+    let lines = lines.collect::<Vec<_>>().join("\n");
+    match problems.len() {
+        0 | 1 => lines,
+        many => format!("{many} things are wrong in the cluster file:\n{lines}"),
+    }
 }

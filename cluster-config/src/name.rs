@@ -21,7 +21,7 @@ pub struct InvalidName {
 
 impl Name {
     /// What to write instead of an illegal one.
-    pub(crate) const ADVICE: &'static str = "use 1 to 32 of a-z, 0-9 and -, with a letter or digit at either end";
+    pub const ADVICE: &'static str = "use 1 to 32 of a-z, 0-9 and -, with a letter or digit at either end";
 
     /// The text.
     #[must_use]

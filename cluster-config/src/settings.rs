@@ -34,11 +34,7 @@ pub(crate) fn settings(config: &ClusterConfig, file: &ClusterFile, text: &str) -
     let mut rows = Rows { text, rows: Vec::new() };
     cluster(&mut rows, config, file);
     service(&mut rows, config, file);
-    let (limits, given) = (&config.limits, &file.limits);
-    let key = "limits: message_bytes_max";
-    rows.add(key, limits.message_bytes_max, span(&given.message_bytes_max), DEFAULT);
-    let key = "limits: delivery_log_days";
-    rows.add(key, limits.delivery_log_days, span(&given.delivery_log_days), DEFAULT);
+    limits(&mut rows, config, file);
     for (node, given) in config.nodes.iter().zip(&file.nodes) {
         self::node(&mut rows, node, given);
     }
@@ -125,6 +121,51 @@ fn service(rows: &mut Rows<'_>, config: &ClusterConfig, file: &ClusterFile) {
         span(&given.lmtp_from),
         loopback,
     );
+    rows.add(
+        "service: proxy_from",
+        &service.proxy_from,
+        span(&given.proxy_from),
+        "default: none",
+    );
+}
+
+fn limits(rows: &mut Rows<'_>, config: &ClusterConfig, file: &ClusterFile) {
+    let (limits, given) = (&config.limits, &file.limits);
+    let all = [
+        (
+            "message_bytes_max",
+            limits.message_bytes_max,
+            span(&given.message_bytes_max),
+        ),
+        (
+            "delivery_log_days",
+            limits.delivery_log_days.into(),
+            span(&given.delivery_log_days),
+        ),
+        (
+            "connections_max",
+            limits.connections_max.into(),
+            span(&given.connections_max),
+        ),
+        (
+            "connections_per_client_max",
+            limits.connections_per_client_max.into(),
+            span(&given.connections_per_client_max),
+        ),
+        (
+            "connections_per_client_per_second",
+            limits.connections_per_client_per_second.into(),
+            span(&given.connections_per_client_per_second),
+        ),
+        (
+            "shelf_full_percent",
+            limits.shelf_full_percent.into(),
+            span(&given.shelf_full_percent),
+        ),
+    ];
+    for (key, value, given) in all {
+        rows.add(format!("limits: {key}"), value, given, DEFAULT);
+    }
 }
 
 fn node(rows: &mut Rows<'_>, node: &NodeConfig, given: &NodeTable) {

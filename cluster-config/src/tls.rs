@@ -141,6 +141,14 @@ impl Credentials {
         Ok(Self { chain, key, roots })
     }
 
+    /// The name of the administrator whose credentials these are.
+    ///
+    /// # Errors
+    /// When they are not an administrator's.
+    pub fn admin(&self) -> Result<String, TlsError> {
+        peer_admin(&self.chain)
+    }
+
     /// The node that these are credentials of.
     ///
     /// # Errors

@@ -36,7 +36,8 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<ClusterConfig, Vec<Proble
         Ok(tables) => tables,
         Err(error) => {
             let advice = "docs/cluster-file.md has every key";
-            report.add(error.span(), "", error.message().trim_end(), advice);
+            let key = error.span().map(|span| key_at(text, span.start)).unwrap_or_default();
+            report.add(error.span(), &key, in_words(error.message().trim_end()), advice);
             return Err(report.problems);
         }
     };
@@ -47,6 +48,40 @@ pub(crate) fn parse(file: &Path, text: &str) -> Result<ClusterConfig, Vec<Proble
     }
     report.problems.sort_by_key(|problem| problem.line);
     Err(report.problems)
+}
+
+/// The table and key that stand at a byte of a file that cannot be read as a whole.
+fn key_at(text: &str, byte: usize) -> String {
+    let mut table = "";
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        let header = line.strip_prefix('[').map(|header| header.trim_start_matches('['));
+        if let Some((header, _)) = header.and_then(|header| header.split_once(']')) {
+            table = header.trim();
+        }
+        if number + 1 == line_of(text, byte) {
+            let key = line
+                .split_once('=')
+                .map(|(key, _)| key.trim())
+                .filter(|_| header.is_none());
+            let parts = [table, key.unwrap_or_default()];
+            let parts = parts.into_iter().filter(|part| !part.is_empty());
+            return parts.collect::<Vec<_>>().join(": ");
+        }
+    }
+    String::new()
+}
+
+/// What the reader of TOML says, without the names of our types.
+fn in_words(message: &str) -> String {
+    let numbers = ["expected u16", "expected u32", "expected u64", "expected usize"];
+    let words = numbers.iter().fold(message.to_owned(), |text, number| {
+        text.replace(number, "expected a whole number")
+    });
+    let words = words.replace("expected struct ", "expected the table ");
+    ["Table", "File"]
+        .iter()
+        .fold(words, |text, ours| text.replace(ours, ""))
 }
 
 /// What has been found, and how to say where.

@@ -440,10 +440,15 @@ fn all_problems_are_told_at_once_in_the_order_of_the_file() {
     // The host is wrong, so its node is not compared with others; the rest still is.
     assert_eq!(lines, [Some(2), Some(9), Some(30)]);
     let shown = parse(&text).unwrap_err().to_string();
-    assert_eq!(shown.lines().count(), 3);
+    assert_eq!(shown.lines().count(), 4);
+    assert!(
+        shown.starts_with("3 things are wrong in the cluster file:\n"),
+        "{shown}"
+    );
     assert!(
         shown
             .lines()
+            .skip(1)
             .all(|line| line.starts_with("/etc/holdfast/cluster.toml:")),
         "{shown}"
     );

@@ -1,23 +1,26 @@
 //! `holdfast account`: accounts and their passwords.
 
 use std::io::{BufRead, IsTerminal, Read, stdin};
-use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Subcommand;
 use cluster_config::admin::{
-    AccountRow, AddAccount, ListAccounts, Password, RemoveAccount, SetAccountEnabled, SetPassword, SetQuota,
+    AccountMade, AccountRow, AddAccount, Call, ListAccounts, Password, RemoveAccount, SetAccountEnabled, SetPassword,
+    SetQuota,
 };
+use serde::Serialize;
 
-use super::{Global, block_on};
+use super::{Changed, Global};
 use crate::admin_client::AdminClient;
 use crate::limits::PASSWORD_BYTES_MAX;
-use crate::output;
+use crate::output::{self, Cell, Rows, Tone};
 
 /// Add, list, disable, enable and remove accounts; set passwords and quotas
 #[derive(Subcommand)]
-#[command(after_help = "Examples:\n  holdfast account add ann@example.org\n  \
-    printf '%s\\n' \"$PASSWORD\" | holdfast account passwd ann@example.org --password-stdin")]
+#[command(
+    after_help = "Examples:\n  holdfast account add ann@example.org\n  holdfast account list\n  \
+    printf '%s\\n' \"$PASSWORD\" | holdfast account passwd ann@example.org --password-stdin"
+)]
 pub(super) enum Account {
     /// Make an account, with INBOX, Drafts, Sent, Junk, Trash and Archive
     #[command(after_help = "Example:\n  holdfast account add ann@example.org --quota 5G")]
@@ -32,11 +35,7 @@ pub(super) enum Account {
     },
     /// List all accounts
     #[command(after_help = "Example:\n  holdfast account list --json")]
-    List {
-        /// Write JSON
-        #[arg(long)]
-        json: bool,
-    },
+    List,
     /// Keep an account from logging in and getting mail; what it has stays
     #[command(after_help = "Example:\n  holdfast account disable ann@example.org")]
     Disable {
@@ -125,65 +124,93 @@ impl std::str::FromStr for QuotaSize {
     }
 }
 
-pub(super) fn run(global: &Global, account: &Account) -> anyhow::Result<ExitCode> {
+pub(super) fn run(global: &Global, account: &Account) -> anyhow::Result<()> {
     let client = AdminClient::new(global.cluster()?)?;
-    block_on(async {
-        match account {
-            Account::Add {
-                address,
-                quota,
-                password,
-            } => {
-                let call = AddAccount {
-                    address: address.clone(),
-                    password: password.read()?,
-                    quota_bytes: quota.map(|Size(bytes)| bytes),
-                };
-                let made = client.anywhere(&call).await?;
-                output::line(&format!(
-                    "{address} is account {} in group {}",
-                    made.account, made.group
-                ))?;
-            }
-            Account::List { json } => list(&client, *json).await?,
-            Account::Disable { address } => set_enabled(&client, address, false).await?,
-            Account::Enable { address } => set_enabled(&client, address, true).await?,
-            Account::Remove { address } => {
-                let call = RemoveAccount {
-                    address: address.clone(),
-                };
-                client.anywhere(&call).await?;
-                output::line(&format!("{address} is removed"))?;
-            }
-            Account::Passwd { address, password } => {
-                let call = SetPassword {
-                    address: address.clone(),
-                    password: password.read()?,
-                };
-                client.anywhere(&call).await?;
-                output::line(&format!("{address} has a new password"))?;
-            }
-            Account::Quota { address, size } => {
-                let call = SetQuota {
-                    address: address.clone(),
-                    quota_bytes: size.0,
-                };
-                client.anywhere(&call).await?;
-                output::line(&format!("{address} has quota {}", shown_quota(size.0)))?;
-            }
+    match account {
+        Account::Add {
+            address,
+            quota,
+            password,
+        } => add(global, &client, address, *quota, password),
+        Account::List => list(global, &client),
+        Account::Disable { address } => set_enabled(global, &client, address, false),
+        Account::Enable { address } => set_enabled(global, &client, address, true),
+        Account::Remove { address } => {
+            let call = RemoveAccount {
+                address: address.clone(),
+            };
+            ask(global, &client, &call)?;
+            changed(global, address, "removed", "is removed")
         }
-        anyhow::Ok(())
-    })??;
-    Ok(ExitCode::SUCCESS)
+        Account::Passwd { address, password } => {
+            let call = SetPassword {
+                address: address.clone(),
+                password: password.read()?,
+            };
+            ask(global, &client, &call)?;
+            changed(global, address, "password set", "has a new password")
+        }
+        Account::Quota { address, size } => {
+            let call = SetQuota {
+                address: address.clone(),
+                quota_bytes: size.0,
+            };
+            ask(global, &client, &call)?;
+            changed(
+                global,
+                address,
+                "quota set",
+                &format!("has quota {}", shown_quota(size.0)),
+            )
+        }
+    }
 }
 
-async fn set_enabled(client: &AdminClient, address: &str, enabled: bool) -> anyhow::Result<()> {
-    let address = address.to_owned();
-    let call = SetAccountEnabled { address, enabled };
-    client.anywhere(&call).await?;
+/// Asks about an account that should be there.
+fn ask<C: Call>(global: &Global, client: &AdminClient, call: &C) -> anyhow::Result<C::Reply> {
+    let answer = global.block_on(client.anywhere(call))?;
+    answer.map_err(|error| error.advised("holdfast account list shows all accounts").into())
+}
+
+fn changed(global: &Global, address: &str, done: &str, text: &str) -> anyhow::Result<()> {
+    global.done(&format!("{address} {text}"), &Changed { what: address, done })
+}
+
+#[derive(Serialize)]
+struct Made<'a> {
+    #[serde(flatten)]
+    changed: Changed<'a>,
+    #[serde(flatten)]
+    made: AccountMade,
+}
+
+fn add(
+    global: &Global,
+    client: &AdminClient,
+    address: &str,
+    quota: Option<Size>,
+    password: &PasswordFrom,
+) -> anyhow::Result<()> {
+    let call = AddAccount {
+        address: address.to_owned(),
+        password: password.read()?,
+        quota_bytes: quota.map(|Size(bytes)| bytes),
+    };
+    let made = global.block_on(client.anywhere(&call))??;
+    let text = format!("{address} is account {} in group {}", made.account, made.group);
+    let (what, done) = (address, "added");
+    let changed = Changed { what, done };
+    global.done(&text, &Made { changed, made })
+}
+
+fn set_enabled(global: &Global, client: &AdminClient, address: &str, enabled: bool) -> anyhow::Result<()> {
+    let call = SetAccountEnabled {
+        address: address.to_owned(),
+        enabled,
+    };
+    ask(global, client, &call)?;
     let state = if enabled { "enabled" } else { "disabled" };
-    output::line(&format!("{} is {state}", call.address))?;
-    Ok(())
+    changed(global, address, state, &format!("is {state}"))
 }
 
 /// All accounts, however many.
@@ -200,28 +227,33 @@ pub(crate) async fn all(client: &AdminClient) -> anyhow::Result<Vec<AccountRow>>
     }
 }
 
-async fn list(client: &AdminClient, json: bool) -> anyhow::Result<()> {
-    let all = all(client).await?;
-    if json {
+fn list(global: &Global, client: &AdminClient) -> anyhow::Result<()> {
+    let all = global.block_on(all(client))??;
+    if global.json {
         return output::json(&all);
     }
-    let rows: Vec<_> = all.iter().map(row).collect();
-    output::rows(
-        &["ADDRESS", "STATE", "QUOTA", "ACCOUNT", "GROUP", "MORE ADDRESSES"],
-        &rows,
-    )?;
+    output::rows(&Rows {
+        kind: None,
+        header: &["ADDRESS", "STATE", "QUOTA", "ACCOUNT", "GROUP", "MORE ADDRESSES"],
+        rows: &all.iter().map(row).collect::<Vec<_>>(),
+        none: "there is no account yet: holdfast account add ADDRESS makes one",
+    })?;
     Ok(())
 }
 
-fn row(account: &AccountRow) -> Vec<String> {
+fn row(account: &AccountRow) -> Vec<Cell> {
     let mut addresses = account.addresses.iter();
+    let tone = match account.state.as_str() {
+        "active" => Tone::Good,
+        _ => Tone::Warning,
+    };
     vec![
-        addresses.next().cloned().unwrap_or_default(),
-        account.state.clone(),
-        shown_quota(account.quota_bytes),
-        account.account.to_string(),
-        account.group.to_string(),
-        addresses.cloned().collect::<Vec<_>>().join(" "),
+        addresses.next().cloned().unwrap_or_default().into(),
+        tone.cell(&account.state),
+        shown_quota(account.quota_bytes).into(),
+        account.account.to_string().into(),
+        account.group.to_string().into(),
+        addresses.cloned().collect::<Vec<_>>().join(" ").into(),
     ]
 }
 
@@ -243,12 +275,14 @@ impl PasswordFrom {
         } else {
             let password = rpassword::prompt_password("Password: ")?;
             if rpassword::prompt_password("Again: ")? != password {
-                bail!("the two passwords differ");
+                bail!("the two passwords differ, and nothing was changed: try again");
             }
             password
         };
         if password.is_empty() {
-            bail!("there is no password");
+            bail!(
+                "the password is empty, and nothing was changed: give one on the terminal, or as one line with --password-stdin"
+            );
         }
         Ok(Password(password))
     }

@@ -1,14 +1,12 @@
 //! `holdfast alias`: addresses that stand for others. `@domain` is the address of whatever nobody else of it has.
 
-use std::process::ExitCode;
-
 use anyhow::bail;
 use clap::Subcommand;
 use cluster_config::admin::{AddAlias, AliasRow, ListAliases, RemoveAlias, SetCatchAll};
 
-use super::{Global, block_on, domain};
+use super::{Changed, Global, domain};
 use crate::admin_client::AdminClient;
-use crate::output;
+use crate::output::{self, Rows};
 
 /// Add, list and remove aliases and catch-alls
 #[derive(Subcommand)]
@@ -28,11 +26,7 @@ pub(super) enum Alias {
     },
     /// List all aliases and catch-alls
     #[command(after_help = "Example:\n  holdfast alias list")]
-    List {
-        /// Write JSON
-        #[arg(long)]
-        json: bool,
-    },
+    List,
     /// Remove an alias, or some of its targets
     #[command(after_help = "Example:\n  holdfast alias remove info@example.org bob@example.org")]
     Remove {
@@ -43,17 +37,36 @@ pub(super) enum Alias {
     },
 }
 
-pub(super) fn run(global: &Global, alias: &Alias) -> anyhow::Result<ExitCode> {
+pub(super) fn run(global: &Global, alias: &Alias) -> anyhow::Result<()> {
     let client = AdminClient::new(global.cluster()?)?;
-    block_on(async {
-        match alias {
-            Alias::Add { alias, targets } => add(&client, alias, targets).await?,
-            Alias::List { json } => list(&client, *json).await?,
-            Alias::Remove { alias, targets } => remove(&client, alias, targets).await?,
+    match alias {
+        Alias::Add { alias, targets } => {
+            global.block_on(add(&client, alias, targets))??;
+            let text = format!("{alias} stands for {}", targets.join(" "));
+            global.done(
+                &text,
+                &Changed {
+                    what: alias,
+                    done: "added",
+                },
+            )
         }
-        anyhow::Ok(())
-    })??;
-    Ok(ExitCode::SUCCESS)
+        Alias::List => list(global, &client),
+        Alias::Remove { alias, targets } => {
+            global.block_on(remove(&client, alias, targets))??;
+            let what = match targets.as_slice() {
+                [] => "anybody".to_owned(),
+                targets => targets.join(" "),
+            };
+            let text = format!("{alias} does not stand for {what} any more");
+            let done = if targets.is_empty() {
+                "removed"
+            } else {
+                "targets removed"
+            };
+            global.done(&text, &Changed { what: alias, done })
+        }
+    }
 }
 
 async fn add(client: &AdminClient, alias: &str, targets: &[String]) -> anyhow::Result<()> {
@@ -65,10 +78,10 @@ async fn add(client: &AdminClient, alias: &str, targets: &[String]) -> anyhow::R
         (Some(_), _) => bail!("a catch-all has one target; make an alias for several, and name that"),
         (None, targets) => {
             let (address, targets) = (alias.to_owned(), targets.to_vec());
-            client.anywhere(&AddAlias { address, targets }).await?;
+            let answer = client.anywhere(&AddAlias { address, targets }).await;
+            answer.map_err(|error| error.advised("holdfast account list and alias list show what there is"))?;
         }
     }
-    output::line(&format!("{alias} stands for {}", targets.join(" ")))?;
     Ok(())
 }
 
@@ -83,15 +96,10 @@ async fn remove(client: &AdminClient, alias: &str, targets: &[String]) -> anyhow
         }
         None => {
             let (address, targets) = (alias.to_owned(), targets.to_vec());
-            client.anywhere(&RemoveAlias { address, targets }).await?;
+            let answer = client.anywhere(&RemoveAlias { address, targets }).await;
+            answer.map_err(|error| error.advised("holdfast alias list shows all aliases"))?;
         }
     }
-    let what = if targets.is_empty() {
-        "anybody".to_owned()
-    } else {
-        targets.join(" ")
-    };
-    output::line(&format!("{alias} does not stand for {what} any more"))?;
     Ok(())
 }
 
@@ -118,12 +126,17 @@ async fn all(client: &AdminClient) -> anyhow::Result<Vec<AliasRow>> {
     Ok(all)
 }
 
-async fn list(client: &AdminClient, json: bool) -> anyhow::Result<()> {
-    let all = all(client).await?;
-    if json {
+fn list(global: &Global, client: &AdminClient) -> anyhow::Result<()> {
+    let all = global.block_on(all(client))??;
+    if global.json {
         return output::json(&all);
     }
-    let row = |row: &AliasRow| vec![row.address.clone(), row.targets.join(" ")];
-    output::rows(&["ALIAS", "STANDS FOR"], &all.iter().map(row).collect::<Vec<_>>())?;
+    let row = |row: &AliasRow| vec![row.address.clone().into(), row.targets.join(" ").into()];
+    output::rows(&Rows {
+        kind: None,
+        header: &["ALIAS", "STANDS FOR"],
+        rows: &all.iter().map(row).collect::<Vec<_>>(),
+        none: "there is no alias yet: holdfast alias add ALIAS ADDRESS makes one",
+    })?;
     Ok(())
 }

@@ -3,7 +3,6 @@
 
 use std::io::{BufRead, IsTerminal, stdin};
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::SystemTime;
 
 use anyhow::{Context, anyhow, bail};
@@ -11,14 +10,15 @@ use clap::{Args, Subcommand};
 use cluster_config::admin::GetAuthority;
 use cluster_config::{ClusterConfig, FoundingPlan, Name};
 use mail_model::{ClusterId, NodeId};
+use serde::Serialize;
 
-use super::{Global, block_on};
+use super::Global;
 use crate::admin_client::AdminClient;
 use crate::found::{self, Authority, Recipient, RecoveryKey};
-use crate::output;
 
 /// Issue certificates of the cluster's own CA
 #[derive(Subcommand)]
+#[command(after_help = "Example:\n  holdfast ca issue --service --out new-service")]
 pub(super) enum Ca {
     /// Issue a certificate with a new key; the recovery key is read from standard input
     #[command(after_help = "\
@@ -51,11 +51,24 @@ struct To {
     #[arg(long, value_name = "NAME")]
     node: Option<String>,
     /// For an administrator who is to be called so
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = admin_name)]
     admin: Option<Name>,
     /// For mail clients, at all nodes
     #[arg(long)]
     service: bool,
+}
+
+/// The files that were made.
+#[derive(Serialize)]
+struct Made {
+    certificate: String,
+    key: String,
+    /// What to do with them, for a human.
+    next: String,
+}
+
+fn admin_name(text: &str) -> Result<Name, String> {
+    text.parse().map_err(|error| format!("{error}; {}", Name::ADVICE))
 }
 
 /// What the cluster has.
@@ -65,12 +78,12 @@ struct Kept {
     nodes: Vec<(String, NodeId)>,
 }
 
-pub(super) fn run(global: &Global, ca: &Ca) -> anyhow::Result<ExitCode> {
+pub(super) fn run(global: &Global, ca: &Ca) -> anyhow::Result<()> {
     let Ca::Issue(issue) = ca;
     let config = global.cluster()?;
     let kept = match &issue.plan {
         Some(file) => from_plan(file)?,
-        None => block_on(from_cluster(&config))??,
+        None => global.block_on(from_cluster(&config))??,
     };
     let recipient = issue.recipient.find(&config, &kept)?;
     let key = read_key()?.open(kept.cluster, &kept.sealed_key)?;
@@ -78,9 +91,10 @@ pub(super) fn run(global: &Global, ca: &Ca) -> anyhow::Result<ExitCode> {
     let certificate = std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
     let authority = Authority::restore(&certificate, &key)?;
     let at = found::issue(&authority, recipient, &issue.out, SystemTime::now())?;
-    output::line(&format!("{} and {} are made", at.chain.display(), at.key.display()))?;
-    output::line(&next_step(&config, recipient))?;
-    Ok(ExitCode::SUCCESS)
+    let (certificate, key) = (at.chain.display().to_string(), at.key.display().to_string());
+    let next = next_step(&config, recipient);
+    let text = format!("{certificate} and {key} are made\n{next}");
+    global.done(&text, &Made { certificate, key, next })
 }
 
 async fn from_cluster(config: &ClusterConfig) -> anyhow::Result<Kept> {
@@ -116,15 +130,22 @@ impl To {
         let Some(name) = &self.node else {
             return Ok(Recipient::Service(config));
         };
-        let node = config
-            .node(name)
-            .with_context(|| format!("the cluster file has no node {name}"))?;
+        let node = config.node(name).with_context(|| no_node(config, name))?;
         let id = kept.nodes.iter().find(|(known, _)| known == name).map(|(_, id)| *id);
         Ok(Recipient::Node(
             id.with_context(|| format!("the cluster has no node {name}"))?,
             node,
         ))
     }
+}
+
+fn no_node(config: &ClusterConfig, name: &str) -> String {
+    let known: Vec<&str> = config.nodes.iter().map(|node| node.name.as_str()).collect();
+    format!(
+        "{} has no node {name}: it has {}",
+        config.file.display(),
+        known.join(", ")
+    )
 }
 
 /// One line; on a terminal it is asked for, and not shown.
@@ -137,7 +158,7 @@ fn read_key() -> anyhow::Result<RecoveryKey> {
         line
     };
     if line.trim().is_empty() {
-        bail!("no recovery key came on standard input");
+        bail!("no recovery key came on standard input: it is what holdfast init showed once");
     }
     Ok(line.parse()?)
 }

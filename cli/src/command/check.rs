@@ -9,22 +9,21 @@ use serde::Serialize;
 
 use super::{Global, account, block_on};
 use crate::admin_client::AdminClient;
+use crate::exit::FOUND;
 use crate::limits::STATUS_WITHIN;
-use crate::output;
+use crate::output::{self, Cell, Rows, Tone};
+use crate::progress::Progress;
 
-/// Something is wrong with an account or a group.
-const INCONSISTENT: u8 = 3;
-
-/// Check counts, references, UIDs, quota and tombstones of one account; or of all, and the bodies that groups keep for them
+/// Check whether what is stored agrees with itself
+///
+/// Of an account: counts, references, UIDs, quota and tombstones. Without one: of all accounts, and the bodies that groups
+/// keep for them.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  holdfast check ann@example.org\n\n\
-    Exit status: 0 all is well, 3 something is wrong, 1 not all could be checked, 2 wrong usage")]
+#[command(after_help = "Examples:\n  holdfast check\n  holdfast check ann@example.org\n\n\
+    Exit status: 0 all is well; 3 something is wrong; 1 not all could be checked; 2 wrong usage")]
 pub(super) struct Check {
     /// An address of the account [default: all accounts and groups]
     account: Option<String>,
-    /// Write JSON
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Serialize)]
@@ -57,21 +56,19 @@ impl Checked {
 
 pub(super) fn run(global: &Global, arguments: &Check) -> anyhow::Result<ExitCode> {
     let client = AdminClient::new(global.cluster()?)?;
-    let checked = block_on(check(&client, arguments.account.as_deref()))??;
-    if arguments.json {
+    let progress = global.progress();
+    let checked = block_on(&progress, check(&client, arguments.account.as_deref(), &progress))??;
+    drop(progress);
+    if global.json {
         output::json(&checked)?;
     } else {
         show(&checked)?;
     }
     let is_well = checked.findings().is_empty();
-    Ok(if is_well {
-        ExitCode::SUCCESS
-    } else {
-        INCONSISTENT.into()
-    })
+    Ok(if is_well { ExitCode::SUCCESS } else { FOUND.into() })
 }
 
-async fn check(client: &AdminClient, one: Option<&str>) -> anyhow::Result<Checked> {
+async fn check(client: &AdminClient, one: Option<&str>, progress: &Progress) -> anyhow::Result<Checked> {
     let (addresses, groups) = match one {
         Some(address) => (vec![address.to_owned()], BTreeSet::new()),
         None => {
@@ -86,14 +83,19 @@ async fn check(client: &AdminClient, one: Option<&str>) -> anyhow::Result<Checke
         accounts: Vec::with_capacity(addresses.len()),
         groups: Vec::with_capacity(groups.len()),
     };
-    for address in addresses {
+    let all = addresses.len() + groups.len();
+    for (done, address) in addresses.into_iter().enumerate() {
+        progress.count(&format!("checking {address}"), done, all);
         let call = CheckAccount {
             address: address.clone(),
         };
-        let row = client.anywhere(&call).await?;
+        let row = client.anywhere(&call).await;
+        let row = row.map_err(|error| error.advised("holdfast account list shows all accounts"))?;
         checked.accounts.push(CheckedAccount { address, row });
     }
     for group in groups {
+        let done = checked.accounts.len() + checked.groups.len();
+        progress.count(&format!("checking the bodies of group {group}"), done, all);
         checked.groups.push(client.anywhere(&CheckGroup { group }).await?);
     }
     Ok(checked)
@@ -114,25 +116,41 @@ pub(super) async fn mail_groups(client: &AdminClient) -> anyhow::Result<BTreeSet
 
 fn show(checked: &Checked) -> std::io::Result<()> {
     let verdict = |findings: &[String]| match findings.len() {
-        0 => "ok".to_owned(),
-        wrong => format!("{wrong} wrong"),
+        0 => Tone::Good.cell("ok"),
+        wrong => Tone::Bad.cell(format!("{wrong} wrong")),
     };
-    let account = |of: &CheckedAccount| {
+    let account = |of: &CheckedAccount| -> Vec<Cell> {
         let (mailboxes, messages) = (of.row.mailboxes.to_string(), of.row.messages.to_string());
-        vec![of.address.clone(), verdict(&of.row.findings), mailboxes, messages]
+        vec![
+            of.address.as_str().into(),
+            verdict(&of.row.findings),
+            mailboxes.into(),
+            messages.into(),
+        ]
     };
-    let accounts: Vec<_> = checked.accounts.iter().map(account).collect();
-    output::rows(&["ACCOUNT", "VERDICT", "MAILBOXES", "MESSAGES"], &accounts)?;
-    let group = |of: &GroupCheckRow| {
+    output::rows(&Rows {
+        kind: None,
+        header: &["ACCOUNT", "VERDICT", "MAILBOXES", "MESSAGES"],
+        rows: &checked.accounts.iter().map(account).collect::<Vec<_>>(),
+        none: "there is no account yet",
+    })?;
+    let group = |of: &GroupCheckRow| -> Vec<Cell> {
         let (bodies, references) = (of.bodies.to_string(), of.references.to_string());
-        vec![format!("group {}", of.group), verdict(&of.findings), bodies, references]
+        let name = format!("group {}", of.group);
+        vec![name.into(), verdict(&of.findings), bodies.into(), references.into()]
     };
     let groups: Vec<_> = checked.groups.iter().map(group).collect();
     if !groups.is_empty() {
-        output::rows(&["GROUP", "VERDICT", "BODIES", "REFERENCES"], &groups)?;
+        output::gap()?;
+        output::rows(&Rows {
+            kind: None,
+            header: &["GROUP", "VERDICT", "BODIES", "REFERENCES"],
+            rows: &groups,
+            none: "",
+        })?;
     }
     for finding in checked.findings() {
-        output::line(&finding)?;
+        output::line(&Tone::Bad.paint(&finding))?;
     }
     Ok(())
 }

@@ -18,12 +18,13 @@ use crate::demo::processes::{Nodes, Programs};
 use crate::demo::{accounts, ready, screen};
 use crate::limits::{DEMO_ACCOUNTS, DEMO_ACCOUNTS_MAX, DEMO_GROUPS};
 use crate::output;
+use crate::progress::Progress;
 
 /// Run a whole cluster on this machine, with accounts ready to use
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  holdfast demo\n  holdfast demo --dir DIR --nodes 5 --base-port 30000\n\n\
-    Runs until Ctrl-C or SIGTERM. Started again on the same directory, it finds all mail. Ports of node n are\n\
+    Runs until Ctrl-C or SIGTERM. Started again on the same directory, it finds all mail. Ports of node n are \
     base + 1000 n + the standard port; accounts are user1@demo.test and so on, with the password demo."
 )]
 pub(super) struct Demo {
@@ -47,7 +48,12 @@ pub(super) struct Demo {
 
 pub(super) fn run(global: &Global, demo: &Demo) -> anyhow::Result<ExitCode> {
     if global.config.is_some() {
-        bail!("a demo has a cluster file of its own: name its directory with --dir DIR");
+        bail!("a demo has a cluster file of its own: name its directory with --dir DIR, not --config");
+    }
+    if global.json {
+        bail!(
+            "a demo shows what happens for as long as it runs, and writes no JSON: ask it with holdfast --dir DIR status --json"
+        );
     }
     let dir = match &global.dir {
         Some(dir) => dir.clone(),
@@ -63,11 +69,15 @@ pub(super) fn run(global: &Global, demo: &Demo) -> anyhow::Result<ExitCode> {
         ))?;
     }
     let client = AdminClient::new(config.clone())?;
-    block_on(async {
+    let progress = global.progress();
+    progress.reveal();
+    progress.say("making shelves");
+    // Shown all the time while it starts, and not at all afterwards.
+    block_on(&Progress::new(false), async {
         let mut stop = StopSignals::new()?;
         let mut nodes = Nodes::new(&config, programs);
         let outcome = tokio::select! {
-            outcome = live(&mut nodes, &client, &place, demo.accounts) => outcome,
+            outcome = live(&mut nodes, &client, &place, demo.accounts, progress) => outcome,
             () = stop.next() => Ok(()),
         };
         // Whatever went wrong, the nodes are not left behind.
@@ -80,12 +90,21 @@ pub(super) fn run(global: &Global, demo: &Demo) -> anyhow::Result<ExitCode> {
 }
 
 /// Starts everything, says so, and shows how it is, for ever.
-async fn live(nodes: &mut Nodes, client: &AdminClient, place: &Place, accounts: u32) -> anyhow::Result<()> {
+async fn live(
+    nodes: &mut Nodes,
+    client: &AdminClient,
+    place: &Place,
+    accounts: u32,
+    progress: Progress,
+) -> anyhow::Result<()> {
     nodes.make_shelves().await?;
     nodes.start()?;
-    output::line("waiting for the nodes")?;
-    let status = ready::wait(nodes, client).await?;
-    accounts::provide(client, accounts).await.context("make the accounts")?;
+    progress.aside(|| output::line("waiting for the nodes"))?;
+    let status = ready::wait(nodes, client, &progress).await?;
+    accounts::provide(client, accounts, &progress)
+        .await
+        .context("make the accounts")?;
+    drop(progress);
     let programs = nodes.programs();
     screen::introduce(client.config(), accounts)?;
     output::line(&screen::ready_line(&status, accounts, place.dir()))?;

@@ -1,13 +1,11 @@
 //! `holdfast domain`: the domains whose mail the cluster takes.
 
-use std::process::ExitCode;
-
 use clap::Subcommand;
 use cluster_config::admin::{AddDomain, DomainRow, ListDomains, RemoveDomain};
 
-use super::{Global, block_on};
+use super::{Changed, Global};
 use crate::admin_client::AdminClient;
-use crate::output;
+use crate::output::{self, Rows};
 
 /// Add, list and remove domains
 #[derive(Subcommand)]
@@ -24,11 +22,7 @@ pub(super) enum Domain {
     },
     /// List all domains
     #[command(after_help = "Example:\n  holdfast domain list")]
-    List {
-        /// Write JSON
-        #[arg(long)]
-        json: bool,
-    },
+    List,
     /// Remove a domain that has no addresses any more, or an alias of a domain
     #[command(after_help = "Example:\n  holdfast domain remove example.net")]
     Remove {
@@ -37,28 +31,37 @@ pub(super) enum Domain {
     },
 }
 
-pub(super) fn run(global: &Global, domain: &Domain) -> anyhow::Result<ExitCode> {
+pub(super) fn run(global: &Global, domain: &Domain) -> anyhow::Result<()> {
     let client = AdminClient::new(global.cluster()?)?;
-    block_on(async {
-        match domain {
-            Domain::Add { domain, alias_of } => {
-                let call = AddDomain {
-                    domain: domain.clone(),
-                    alias_of: alias_of.clone(),
-                };
-                client.anywhere(&call).await?;
-                output::line(&format!("{domain} is added"))?;
-            }
-            Domain::List { json } => list(&client, *json).await?,
-            Domain::Remove { domain } => {
-                let call = RemoveDomain { domain: domain.clone() };
-                client.anywhere(&call).await?;
-                output::line(&format!("{domain} is removed"))?;
-            }
+    match domain {
+        Domain::Add { domain, alias_of } => {
+            let call = AddDomain {
+                domain: domain.clone(),
+                alias_of: alias_of.clone(),
+            };
+            global.block_on(client.anywhere(&call))??;
+            global.done(
+                &format!("{domain} is added"),
+                &Changed {
+                    what: domain,
+                    done: "added",
+                },
+            )
         }
-        anyhow::Ok(())
-    })??;
-    Ok(ExitCode::SUCCESS)
+        Domain::List => list(global, &client),
+        Domain::Remove { domain } => {
+            let call = RemoveDomain { domain: domain.clone() };
+            let answer = global.block_on(client.anywhere(&call))?;
+            answer.map_err(|error| error.advised("holdfast domain list shows all domains"))?;
+            global.done(
+                &format!("{domain} is removed"),
+                &Changed {
+                    what: domain,
+                    done: "removed",
+                },
+            )
+        }
+    }
 }
 
 /// All domains, however many.
@@ -75,18 +78,20 @@ pub(crate) async fn all(client: &AdminClient) -> anyhow::Result<Vec<DomainRow>> 
     }
 }
 
-async fn list(client: &AdminClient, json: bool) -> anyhow::Result<()> {
-    let all = all(client).await?;
-    if json {
+fn list(global: &Global, client: &AdminClient) -> anyhow::Result<()> {
+    let all = global.block_on(all(client))??;
+    if global.json {
         return output::json(&all);
     }
     let row = |row: &DomainRow| {
-        let alias_of = row.alias_of.clone().unwrap_or_default();
-        vec![row.domain.clone(), alias_of, row.catch_all.clone().unwrap_or_default()]
+        let more = |text: &Option<String>| text.clone().unwrap_or_default().into();
+        vec![row.domain.clone().into(), more(&row.alias_of), more(&row.catch_all)]
     };
-    output::rows(
-        &["DOMAIN", "ALIAS OF", "CATCH-ALL"],
-        &all.iter().map(row).collect::<Vec<_>>(),
-    )?;
+    output::rows(&Rows {
+        kind: None,
+        header: &["DOMAIN", "ALIAS OF", "CATCH-ALL"],
+        rows: &all.iter().map(row).collect::<Vec<_>>(),
+        none: "there is no domain yet: holdfast domain add DOMAIN makes one",
+    })?;
     Ok(())
 }

@@ -1,46 +1,42 @@
 //! `holdfast queue`: mail that was taken for people whose groups are out of reach, and waits in other groups.
 
-use std::process::ExitCode;
-
 use cluster_config::admin::{ListQueue, QueueRow};
 
-use super::{Global, block_on, check};
+use super::{Global, check, note};
 use crate::admin_client::AdminClient;
-use crate::output;
+use crate::output::{self, Cell, Rows};
 
 /// Show the mail that waits because the groups of its recipients are out of reach
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  holdfast queue --json")]
-pub(super) struct Queue {
-    /// Write JSON
-    #[arg(long)]
-    json: bool,
-}
+#[command(after_help = "Examples:\n  holdfast queue\n  holdfast queue --json")]
+pub(super) struct Queue {}
 
-pub(super) fn run(global: &Global, arguments: &Queue) -> anyhow::Result<ExitCode> {
+pub(super) fn run(global: &Global, _: &Queue) -> anyhow::Result<()> {
     let client = AdminClient::new(global.cluster()?)?;
-    let (rows, not_all) = block_on(list(&client))??;
-    if arguments.json {
+    let (rows, not_all) = global.block_on(list(&client))??;
+    if global.json {
         output::json(&rows)?;
-    } else if rows.is_empty() {
-        output::line("nothing waits")?;
     } else {
-        let head = [
-            "QUEUED (UTC)",
-            "ID",
-            "FROM",
-            "TO",
-            "IN GROUP",
-            "FOR GROUP",
-            "ATTEMPTS",
-            "NEXT (UTC)",
-        ];
-        output::rows(&head, &rows.iter().map(row).collect::<Vec<_>>())?;
+        output::rows(&Rows {
+            kind: None,
+            header: &[
+                "QUEUED (UTC)",
+                "ID",
+                "FROM",
+                "TO",
+                "IN GROUP",
+                "FOR GROUP",
+                "ATTEMPTS",
+                "NEXT (UTC)",
+            ],
+            rows: &rows.iter().map(row).collect::<Vec<_>>(),
+            none: "nothing waits",
+        })?;
     }
     for group in not_all {
-        eprintln!("holdfast: more waits in group {group}");
+        note(&format!("more waits in group {group}"));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// What waits, and the groups in which more does than they list.
@@ -57,8 +53,8 @@ async fn list(client: &AdminClient) -> anyhow::Result<(Vec<QueueRow>, Vec<u32>)>
     Ok((rows, not_all))
 }
 
-fn row(of: &QueueRow) -> Vec<String> {
-    vec![
+fn row(of: &QueueRow) -> Vec<Cell> {
+    let fields = [
         output::time(of.queued_ms),
         of.id.clone(),
         format!("<{}>", of.sender),
@@ -67,5 +63,6 @@ fn row(of: &QueueRow) -> Vec<String> {
         of.target.to_string(),
         of.attempts.to_string(),
         output::time(of.next_ms),
-    ]
+    ];
+    fields.map(Cell::from).into()
 }

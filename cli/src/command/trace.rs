@@ -6,19 +6,17 @@ use anyhow::bail;
 use clap::builder::RangedU64ValueParser;
 use cluster_config::admin::{Trace as Call, TraceRow};
 
-use super::{Global, block_on};
+use super::{Global, note};
 use crate::admin_client::AdminClient;
+use crate::exit::FOUND;
 use crate::limits::{ANSWER_WITHIN, TRACE_RECORDS, TRACE_RECORDS_MAX};
-use crate::output;
-
-/// Nothing was found, and every node was asked.
-const NOTHING: u8 = 3;
+use crate::output::{self, Cell, Rows, Tone};
 
 /// Show what became of a message, or of the mail from or to an address
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  holdfast trace ann@example.org\n  holdfast trace '<4711@example.net>'\n\n\
-    Exit status: 0 something was found, 3 nothing was found, 1 nothing was found and not all nodes answered,\n\
+    Exit status: 0 something was found; 3 nothing was found; 1 nothing was found and not all nodes answered; \
     2 wrong usage"
 )]
 pub(super) struct Trace {
@@ -28,9 +26,6 @@ pub(super) struct Trace {
     #[arg(long, value_name = "NUMBER", default_value_t = TRACE_RECORDS as u64,
           value_parser = RangedU64ValueParser::<u64>::new().range(1..=TRACE_RECORDS_MAX as u64))]
     limit: u64,
-    /// Write JSON
-    #[arg(long)]
-    json: bool,
 }
 
 pub(super) fn run(global: &Global, arguments: &Trace) -> anyhow::Result<ExitCode> {
@@ -40,7 +35,7 @@ pub(super) fn run(global: &Global, arguments: &Trace) -> anyhow::Result<ExitCode
         text: arguments.what.clone(),
         limit,
     };
-    let answers = block_on(client.everywhere(&call, ANSWER_WITHIN))?;
+    let answers = global.block_on(client.everywhere(&call, ANSWER_WITHIN))?;
     let mut records = Vec::new();
     let mut silent = Vec::new();
     let mut in_part = Vec::new();
@@ -53,19 +48,19 @@ pub(super) fn run(global: &Global, arguments: &Trace) -> anyhow::Result<ExitCode
                 records.extend(reply.records);
             }
             Err(error) => {
-                eprintln!("holdfast: {error}");
+                note(&error.to_string());
                 silent.push(node.name.as_str());
             }
         }
     }
     records.sort_by_key(|record: &TraceRow| record.time_ms);
     let records = records.split_off(records.len().saturating_sub(limit));
-    if arguments.json {
+    if global.json {
         output::json(&records)?;
     } else {
-        let rows: Vec<_> = records.iter().map(row).collect();
-        output::rows(
-            &[
+        output::rows(&Rows {
+            kind: None,
+            header: &[
                 "TIME (UTC)",
                 "NODE",
                 "ID",
@@ -75,32 +70,37 @@ pub(super) fn run(global: &Global, arguments: &Trace) -> anyhow::Result<ExitCode
                 "DETAIL",
                 "MESSAGE-ID",
             ],
-            &rows,
-        )?;
+            rows: &records.iter().map(row).collect::<Vec<_>>(),
+            none: "nothing was found",
+        })?;
     }
     if !in_part.is_empty() {
-        eprintln!(
-            "holdfast: the logs of {} could be read in part only",
+        note(&format!(
+            "the logs of {} could be read in part only",
             in_part.join(", ")
-        );
+        ));
     }
     match (records.is_empty(), silent.is_empty()) {
         (false, _) => Ok(ExitCode::SUCCESS),
-        (true, true) => Ok(NOTHING.into()),
+        (true, true) => Ok(FOUND.into()),
         (true, false) => bail!("nothing was found, and {} could not be asked", silent.join(", ")),
     }
 }
 
-fn row(record: &TraceRow) -> Vec<String> {
+fn row(record: &TraceRow) -> Vec<Cell> {
     let message_id = record.message_id.as_ref().map(|id| format!("<{id}>"));
+    let tone = match record.outcome.as_str() {
+        "accepted" => Tone::Good,
+        _ => Tone::Warning,
+    };
     vec![
-        output::time(record.time_ms),
-        record.node.clone(),
-        record.id.clone(),
-        format!("<{}>", record.sender),
-        format!("<{}>", record.recipient),
-        record.outcome.clone(),
-        record.detail.clone(),
-        message_id.unwrap_or_default(),
+        output::time(record.time_ms).into(),
+        record.node.clone().into(),
+        record.id.clone().into(),
+        format!("<{}>", record.sender).into(),
+        format!("<{}>", record.recipient).into(),
+        tone.cell(&record.outcome),
+        record.detail.clone().into(),
+        message_id.unwrap_or_default().into(),
     ]
 }

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 use crate::admin_client::{AdminClient, CallError};
 use crate::command::{account, domain};
 use crate::limits::{DEMO_ACCOUNTS_AT_ONCE, DEMO_LOOK_EVERY, DEMO_READY_WITHIN};
+use crate::progress::Progress;
 
 /// The domain of a demo (RFC 2606 reserves its top level).
 pub(crate) const DOMAIN: &str = "demo.test";
@@ -23,10 +24,10 @@ pub(crate) fn address(number: u32) -> String {
 
 /// Returns once the domain and the first `count` accounts are there. What fails is looked at anew and tried again,
 /// since each step may be repeated.
-pub(crate) async fn provide(client: &AdminClient, count: u32) -> anyhow::Result<()> {
+pub(crate) async fn provide(client: &AdminClient, count: u32, progress: &Progress) -> anyhow::Result<()> {
     let deadline = Instant::now() + DEMO_READY_WITHIN;
     loop {
-        let error = match provide_once(client, count).await {
+        let error = match provide_once(client, count, progress).await {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
@@ -37,7 +38,7 @@ pub(crate) async fn provide(client: &AdminClient, count: u32) -> anyhow::Result<
     }
 }
 
-async fn provide_once(client: &AdminClient, count: u32) -> anyhow::Result<()> {
+async fn provide_once(client: &AdminClient, count: u32, progress: &Progress) -> anyhow::Result<()> {
     if domain::all(client).await?.iter().all(|row| row.domain != DOMAIN) {
         let domain = DOMAIN.to_owned();
         client.anywhere(&AddDomain { domain, alias_of: None }).await?;
@@ -51,8 +52,11 @@ async fn provide_once(client: &AdminClient, count: u32) -> anyhow::Result<()> {
     let mut making = stream::iter(missing)
         .map(|address| make(client, address))
         .buffer_unordered(DEMO_ACCOUNTS_AT_ONCE);
+    let mut done = there.len();
     while let Some(made) = making.next().await {
         made?;
+        done += 1;
+        progress.count("making accounts", done, count as usize);
     }
     Ok(())
 }

@@ -7,3 +7,5 @@ pub(crate) mod place;
 pub(crate) mod processes;
 pub(crate) mod ready;
 pub(crate) mod screen;
+
+pub(crate) use processes::NODE_PROGRAM;

@@ -4,13 +4,14 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::Write;
+use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 use cluster_config::demo::cluster_file;
-use cluster_config::{ClusterConfig, Listener, PLAN_FILE};
+use cluster_config::{ClusterConfig, Listener, PLAN_FILE, Transport};
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::found::{self, Places};
@@ -63,7 +64,11 @@ impl Place {
         let file = file.with_context(|| format!("open {}", path.display()))?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => Ok(Self { dir, _lock: lock }),
-            Err(_) => bail!("a demo runs in {} already", dir.display()),
+            Err(_) => bail!(
+                "a demo runs in {dir} already: holdfast --dir {dir} status asks it, and another one needs another --dir and \
+                 --base-port",
+                dir = dir.display()
+            ),
         }
     }
 
@@ -86,6 +91,9 @@ impl Place {
         }
         let text = cluster_file(&shape.or_default())?;
         let config = ClusterConfig::parse(&file, &text)?;
+        if let Some(port) = taken_port(&config) {
+            bail!("{port}: choose other ports with --base-port PORT, or stop the program that has it");
+        }
         let new = self.dir.join("cluster.toml.new");
         let write = || {
             let mut out = File::create(&new)?;
@@ -111,6 +119,26 @@ impl Place {
         founding.write().context("the cluster was not founded")?;
         Ok(Some(recovery_key))
     }
+}
+
+/// A port that a node of a new demo would not get. Once a demo is founded, its own nodes may have them.
+fn taken_port(config: &ClusterConfig) -> Option<String> {
+    let listeners = config
+        .nodes
+        .iter()
+        .flat_map(|node| node.listeners.iter().map(move |at| (node, at)));
+    let places =
+        listeners.flat_map(|(node, (listener, at))| at.bind.iter().map(move |ip| (node, listener, *ip, at.port)));
+    places.into_iter().find_map(|(node, listener, ip, port)| {
+        let bound = match listener.transport() {
+            Transport::Tcp => TcpListener::bind((ip, port)).map(drop),
+            Transport::Udp => UdpSocket::bind((ip, port)).map(drop),
+        };
+        let (name, node) = (listener.name(), &node.name);
+        bound
+            .err()
+            .map(|error| format!("port {port}, for {name} of {node}, cannot be had: {error}"))
+    })
 }
 
 impl Shape {
@@ -139,6 +167,8 @@ impl Shape {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU16, Ordering};
+
     use super::*;
 
     const NOTHING_ASKED: Shape = Shape {
@@ -148,24 +178,60 @@ mod tests {
         base_port: None,
     };
 
+    /// A base port from which five nodes find theirs free, as far as can be told; another one for each test.
+    fn free_base() -> u16 {
+        static TAKEN: AtomicU16 = AtomicU16::new(0);
+        let is_free = |base: &u16| {
+            let shape = Shape {
+                nodes: Some(5),
+                base_port: Some(*base),
+                ..NOTHING_ASKED
+            };
+            let text = cluster_file(&shape.or_default()).unwrap();
+            taken_port(&ClusterConfig::parse(Path::new("/d/cluster.toml"), &text).unwrap()).is_none()
+        };
+        // Ports repeat every thousand, so that a step below that keeps two demos apart.
+        let from = TAKEN.fetch_add(1, Ordering::Relaxed) * 7 + u16::try_from(std::process::id() % 700).unwrap();
+        let mut bases = (1_100 + from..58_000).step_by(1_009);
+        bases.find(is_free).expect("five thousand free ports")
+    }
+
+    #[test]
+    fn a_new_demo_that_would_not_get_its_ports_is_not_founded() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place::take(dir.path()).unwrap();
+        let base = free_base();
+        let holder = TcpListener::bind(("127.0.0.1", base + 2_143)).unwrap();
+        let shape = Shape {
+            base_port: Some(base),
+            ..NOTHING_ASKED
+        };
+        let error = place.cluster(&shape).unwrap_err().to_string();
+        let named = format!("port {}, for imap of n2", base + 2_143);
+        assert!(error.contains(&named) && error.contains("--base-port"), "{error}");
+        drop(holder);
+        assert!(place.cluster(&shape).is_ok());
+    }
+
     #[test]
     fn a_demo_keeps_its_shape_and_says_so() {
         let dir = tempfile::tempdir().unwrap();
         let place = Place::take(dir.path()).unwrap();
+        let base = free_base();
         let five = Shape {
             nodes: Some(5),
-            base_port: Some(30_000),
+            base_port: Some(base),
             ..NOTHING_ASKED
         };
         assert_eq!(place.cluster(&five).unwrap().nodes.len(), 5);
         assert_eq!(place.cluster(&NOTHING_ASKED).unwrap().nodes.len(), 5);
         assert!(place.cluster(&five).is_ok());
         let other = Shape {
-            base_port: Some(20_000),
+            base_port: Some(base + 1),
             ..NOTHING_ASKED
         };
         let error = place.cluster(&other).unwrap_err().to_string();
-        assert!(error.contains("has base port 30000"), "{error}");
+        assert!(error.contains(&format!("has base port {base}")), "{error}");
     }
 
     #[test]
@@ -189,7 +255,11 @@ mod tests {
     fn a_cluster_is_founded_once() {
         let dir = tempfile::tempdir().unwrap();
         let place = Place::take(dir.path()).unwrap();
-        let config = place.cluster(&NOTHING_ASKED).unwrap();
+        let shape = Shape {
+            base_port: Some(free_base()),
+            ..NOTHING_ASKED
+        };
+        let config = place.cluster(&shape).unwrap();
         assert!(place.found(&config).unwrap().is_some());
         assert!(place.found(&config).unwrap().is_none());
     }

@@ -22,6 +22,8 @@ use tokio::time::{Instant, sleep};
 use crate::limits::{DEMO_LOG_LINES, DEMO_LOOK_EVERY, DEMO_STOP_WITHIN};
 
 const LOG_FILE: &str = "log";
+/// The node's program, beside this one.
+pub(crate) const NODE_PROGRAM: &str = "holdfast-node";
 
 /// Where the programs are.
 #[derive(Clone)]
@@ -35,9 +37,12 @@ pub(crate) struct Programs {
 impl Programs {
     pub(crate) fn find() -> anyhow::Result<Self> {
         let tool = std::env::current_exe().context("find this program")?;
-        let node = tool.with_file_name("holdfast-node");
+        let node = tool.with_file_name(NODE_PROGRAM);
         if !node.is_file() {
-            bail!("there is no {}: build it with cargo build -p node", node.display());
+            bail!(
+                "there is no {}, which a demo runs: install it beside this program, or build it with cargo build -p node",
+                node.display()
+            );
         }
         Ok(Self { tool, node })
     }

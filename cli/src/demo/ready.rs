@@ -9,16 +9,22 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::processes::Nodes;
 use crate::admin_client::AdminClient;
-use crate::cluster_status::ClusterStatus;
+use crate::cluster_status::{ClusterStatus, NodeState};
 use crate::command::status;
 use crate::limits::{DEMO_GREET_WITHIN, DEMO_LOOK_EVERY, DEMO_READY_WITHIN};
+use crate::progress::Progress;
 
 /// Returns how the cluster is once it is ready.
-pub(crate) async fn wait(nodes: &mut Nodes, client: &AdminClient) -> anyhow::Result<ClusterStatus> {
+pub(crate) async fn wait(
+    nodes: &mut Nodes,
+    client: &AdminClient,
+    progress: &Progress,
+) -> anyhow::Result<ClusterStatus> {
     let deadline = Instant::now() + DEMO_READY_WITHIN;
     loop {
         nodes.ensure_alive()?;
         let status = status::gather(client).await;
+        progress.say(how_far(&status));
         let missing = match status.is_led() {
             false => Some("some groups have no leader".to_owned()),
             true => silent_listener(client.config()).await,
@@ -31,6 +37,13 @@ pub(crate) async fn wait(nodes: &mut Nodes, client: &AdminClient) -> anyhow::Res
             Some(_) => sleep(DEMO_LOOK_EVERY).await,
         }
     }
+}
+
+fn how_far(status: &ClusterStatus) -> String {
+    let up = status.nodes.iter().filter(|node| node.state != NodeState::Down).count();
+    let led = status.groups.iter().filter(|group| group.leader.is_some()).count();
+    let (nodes, groups) = (status.nodes.len(), status.groups.len());
+    format!("{up} of {nodes} nodes answer, {led} of {groups} groups have a leader")
 }
 
 /// A listener of any node that does not answer, if there is one.

@@ -1,7 +1,7 @@
 //! What a demo shows: addresses and log-ins, what to paste next, and how the cluster is; on a terminal as a picture that
 //! changes in place, in a pipe as a line for each piece of news.
 
-use std::io::{IsTerminal, Write, stdout};
+use std::io::{Write, stdout};
 use std::path::Path;
 
 use cluster_config::admin::{ShelfRow, ShelfState};
@@ -14,7 +14,7 @@ use crate::admin_client::AdminClient;
 use crate::cluster_status::{ClusterStatus, NodeState, NodeStatus};
 use crate::command::status;
 use crate::limits::DEMO_SHOW_EVERY;
-use crate::output;
+use crate::output::{self, Cell, Rows, Tone};
 
 /// Where clients connect, and as whom.
 pub(crate) fn introduce(config: &ClusterConfig, accounts: u32) -> std::io::Result<()> {
@@ -23,16 +23,22 @@ pub(crate) fn introduce(config: &ClusterConfig, accounts: u32) -> std::io::Resul
         .filter(|listener| listener.transport() == Transport::Tcp)
         .filter(|listener| config.nodes.iter().any(|node| node.listeners.contains_key(listener)))
         .collect();
-    if stdout().is_terminal() {
+    if output::is_terminal() {
         let mut header = vec!["NODE", "HOST"];
         header.extend(listeners.iter().map(|listener| listener.name()));
         let row = |node: &NodeConfig| {
-            let mut row = vec![node.name.to_string(), node.host.clone()];
-            row.extend(listeners.iter().map(|listener| port(node, *listener)));
+            let mut row: Vec<Cell> = vec![node.name.as_str().into(), node.host.as_str().into()];
+            row.extend(listeners.iter().map(|listener| Cell::from(port(node, *listener))));
             row
         };
-        let rows: Vec<_> = config.nodes.iter().map(row).collect();
-        output::line(&format!("\n{}\n", output::table(&header, &rows)))?;
+        output::line("")?;
+        output::rows(&Rows {
+            kind: None,
+            header: &header,
+            rows: &config.nodes.iter().map(row).collect::<Vec<_>>(),
+            none: "",
+        })?;
+        output::line("")?;
     } else {
         for node in &config.nodes {
             let ports = listeners
@@ -97,7 +103,7 @@ pub(crate) fn paste_lines(config: &ClusterConfig, programs: &Programs, dir: &Pat
 
 /// Shows how the cluster is, for ever.
 pub(crate) async fn watch(nodes: &mut Nodes, client: &AdminClient, first: ClusterStatus) -> anyhow::Result<()> {
-    let is_terminal = stdout().is_terminal();
+    let is_terminal = output::is_terminal();
     let start = |node: &str, nodes: &Nodes| nodes.programs().start_command(client.config(), node);
     if !is_terminal {
         for line in ailments(&first) {
@@ -139,18 +145,29 @@ fn redraw(lines: &[String], before: usize) -> std::io::Result<usize> {
 fn picture(status: &ClusterStatus, start: impl Fn(&str) -> String) -> Vec<String> {
     let mut lines = vec![String::new()];
     for node in &status.nodes {
-        match node.state {
-            NodeState::Down => lines.push(format!("{} is down; start it: {}", node.name, start(&node.name))),
-            NodeState::Up => {
-                lines.push(format!("{} is up, leads {} groups", node.name, node.leads));
-                let shelves = node.shelves.iter().map(|shelf| status::shelf_row(&node.name, shelf));
-                lines.extend(shelves.map(|row| format!("  {} {}, {} free {}", row[0], row[1], row[2], row[4])));
-            }
+        let state = match node.state {
+            NodeState::Up => format!("{} leads {} groups", Tone::Good.paint("up"), node.leads),
+            NodeState::Isolated => Tone::Bad.paint("isolated").into_owned(),
+            NodeState::Down => format!("{}; start it: {}", Tone::Bad.paint("down"), start(&node.name)),
+        };
+        lines.push(format!("{} is {state}", node.name));
+        if let (NodeState::Up | NodeState::Isolated, Some(reason)) = (node.state, &node.reason) {
+            lines.push(format!("  {}", Tone::Warning.paint(reason)));
         }
+        lines.extend(node.shelves.iter().map(|shelf| {
+            let [name, state, free, _, note] = status::shelf_row(&node.name, shelf);
+            format!(
+                "  {} {}, {} free {}",
+                name.text,
+                state.painted(),
+                free.text,
+                note.painted()
+            )
+        }));
     }
     let led = status.groups.iter().filter(|group| group.leader.is_some()).count();
     lines.push(format!("{led} of {} groups have a leader", status.groups.len()));
-    lines.push(format!("survives now: {}", status.survives_now));
+    lines.extend(status::survival_lines(status));
     lines
 }
 
@@ -164,8 +181,8 @@ fn ailments(status: &ClusterStatus) -> Vec<String> {
 }
 
 fn shelf_line(node: &str, shelf: &ShelfRow) -> String {
-    let row = status::shelf_row(node, shelf);
-    format!("shelf {} is {} {}", row[0], row[1], row[4])
+    let [name, state, _, _, note] = status::shelf_row(node, shelf);
+    format!("shelf {} is {} {}", name.text, state.text, note.text)
         .trim_end()
         .to_owned()
 }
@@ -175,11 +192,14 @@ fn news(before: &ClusterStatus, now: &ClusterStatus, start: impl Fn(&str) -> Str
     let mut lines = Vec::new();
     for (was, is) in before.nodes.iter().zip(&now.nodes) {
         match (was.state, is.state) {
-            (NodeState::Up, NodeState::Down) => {
-                lines.push(format!("{} is down; start it: {}", is.name, start(&is.name)));
+            (NodeState::Up, NodeState::Up) | (NodeState::Down, NodeState::Down) => {}
+            (NodeState::Isolated, NodeState::Isolated) => {}
+            (_, NodeState::Down) => lines.push(format!("{} is down; start it: {}", is.name, start(&is.name))),
+            (_, NodeState::Up) => lines.push(format!("{} is up", is.name)),
+            (_, NodeState::Isolated) => {
+                let reason = is.reason.clone().unwrap_or_default();
+                lines.push(format!("{} is isolated: {reason}", is.name));
             }
-            (NodeState::Down, NodeState::Up) => lines.push(format!("{} is up", is.name)),
-            _ => {}
         }
         for shelf in &is.shelves {
             let known = was.shelves.iter().find(|known| known.name == shelf.name);

@@ -28,10 +28,14 @@ use write::{Files, NewFile};
 #[derive(Debug, thiserror::Error)]
 pub enum FoundError {
     /// A node is named that the cluster file does not have.
-    #[error("the cluster file has no node {0}")]
+    #[error("the cluster file has no node {0}: name one of its nodes with --node")]
     NoNode(String),
     /// There is something already.
-    #[error("these exist already and are not overwritten: {}", shown(.0))]
+    #[error(
+        "these exist already and are not overwritten: {}; the cluster may be founded already: holdfast status tells, and \
+         another one needs directories of its own in its cluster file",
+        shown(.0)
+    )]
     Exists(Vec<PathBuf>),
     /// A directory for keys can be read by others.
     #[error("{} is in use and open to other users: make it mode 700, or choose a directory of its own", .0.display())]
@@ -45,7 +49,9 @@ pub enum FoundError {
         detail: String,
     },
     /// The key is not that of the certificate.
-    #[error("the certificate of the CA at hand is not that of this cluster's CA")]
+    #[error(
+        "the certificate of the CA at hand is not that of this cluster's CA: is admin_dir that of another cluster?"
+    )]
     OtherAuthority,
     /// The CA's key could not be sealed.
     #[error(transparent)]
@@ -63,9 +69,15 @@ pub enum FoundError {
     },
 }
 
+/// Some of them, when there are many.
 fn shown(paths: &[PathBuf]) -> String {
-    let shown: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-    shown.join(", ")
+    const SHOWN: usize = 4;
+    let shown = paths.iter().take(SHOWN).map(|path| path.display().to_string());
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    match paths.len().checked_sub(SHOWN) {
+        None | Some(0) => shown,
+        Some(more) => format!("{shown} and {more} more"),
+    }
 }
 
 /// Which nodes find their files in place, and where those of the others go, to be carried to their machines.

@@ -38,7 +38,9 @@ pub struct RecoveryKey([u8; KEY_BYTES]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRecoveryKey {
     /// Too long or too short.
-    #[error("a recovery key has {WRITTEN_CHARS} characters besides dashes and spaces, this has {0}")]
+    #[error(
+        "a recovery key has {WRITTEN_CHARS} characters besides dashes and spaces, this has {0}: it is what holdfast init showed"
+    )]
     Length(usize),
     /// A character that no key has.
     #[error("no recovery key has the character {0:?}")]
@@ -61,7 +63,7 @@ pub enum RecoveryError {
     #[error("the sealed key of the CA is damaged or of a later version")]
     Damaged,
     /// It is another key, or another cluster's.
-    #[error("the recovery key does not open the key of this cluster's CA")]
+    #[error("the recovery key does not open the key of this cluster's CA: is it that of another cluster?")]
     WrongKey,
 }
 

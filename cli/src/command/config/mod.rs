@@ -1,49 +1,81 @@
-//! `holdfast config`: what can be said about a cluster file without asking a cluster.
+//! `holdfast config`: whether a cluster file is right, and what holds by it.
 
-use std::io::{Write, stdout};
+mod show;
+
+use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use clap::Subcommand;
 use cluster_config::{ClusterConfig, FoundingPlan, PLAN_FILE};
 
+use serde::Serialize;
+
 use super::Global;
+use crate::output::{self, Tone};
 
 /// Certificates with less time left are worth a warning.
 const SOON: Duration = Duration::from_secs(30 * 86_400);
 
-/// Look at the cluster file
+/// Look at the cluster file, and at what holds by it
 #[derive(Subcommand)]
+#[command(after_help = "Examples:\n  holdfast --config cluster.toml config check\n  holdfast config show")]
 pub(super) enum Config {
     /// Say whether the cluster file is right, and what to do where it is not
     #[command(after_help = "Example:\n  holdfast --config cluster.toml config check")]
     Check,
+    Show(show::Show),
 }
 
-pub(super) fn run(global: &Global, config: &Config) -> anyhow::Result<()> {
+/// A cluster file that is right, as JSON.
+#[derive(Serialize)]
+struct Checked<'a> {
+    file: String,
+    cluster: &'a str,
+    nodes: usize,
+    shelves: usize,
+    groups: u32,
+    replication: usize,
+    warnings: Vec<String>,
+}
+
+pub(super) fn run(global: &Global, config: &Config) -> anyhow::Result<ExitCode> {
     match config {
-        Config::Check => check(global),
+        Config::Check => check(global).map(|()| ExitCode::SUCCESS),
+        Config::Show(show) => show::run(global, show).map(|()| ExitCode::SUCCESS),
     }
 }
 
 fn check(global: &Global) -> anyhow::Result<()> {
-    let config = ClusterConfig::load(&global.cluster_file()?)?;
+    let config = global.cluster()?;
     let left = config.check_certificate(SystemTime::now())?;
     let shelves: usize = config.nodes.iter().map(|node| node.shelves.len()).sum();
-    let mut out = stdout().lock();
-    writeln!(
-        out,
+    let checked = Checked {
+        file: config.file.display().to_string(),
+        cluster: config.name.as_str(),
+        nodes: config.nodes.len(),
+        shelves,
+        groups: config.groups,
+        replication: config.replication,
+        warnings: warnings(&config, shelves, left)?,
+    };
+    if global.json {
+        return output::json(&checked);
+    }
+    let text = format!(
         "{} is right: cluster {}, {}, {}, {} with {}",
-        config.file.display(),
+        checked.file,
         config.name,
         counted(config.nodes.len(), "node", "nodes"),
         counted(shelves, "shelf", "shelves"),
         counted(config.groups as usize, "mail group", "mail groups"),
         counted(config.replication, "replica each", "replicas each"),
-    )?;
-    for line in warnings(&config, shelves, left)? {
-        writeln!(out, "warning: {line}")?;
+    );
+    if !global.quiet {
+        output::line(&text)?;
     }
-    out.flush()?;
+    for line in &checked.warnings {
+        output::line(&format!("{} {line}", Tone::Warning.paint("warning:")))?;
+    }
     Ok(())
 }
 
