@@ -17,6 +17,10 @@ PREFIX ?= /usr/local
 BINDIR ?= $(PREFIX)/bin
 DATADIR ?= $(PREFIX)/share
 DOCDIR ?= $(DATADIR)/doc/holdfast
+MANDIR ?= $(DATADIR)/man
+BASHDIR ?= $(DATADIR)/bash-completion/completions
+ZSHDIR ?= $(DATADIR)/zsh/site-functions
+FISHDIR ?= $(DATADIR)/fish/vendor_completions.d
 SYSTEMDDIR ?= $(PREFIX)/lib/systemd/system
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
@@ -70,6 +74,12 @@ install:
 	install -d $(DESTDIR)$(DATADIR)/holdfast
 	install -m 644 packaging/holdfast.rules.yml packaging/holdfast-dashboard.json $(DESTDIR)$(DATADIR)/holdfast
 	install -m 644 README.md LICENSE docs/*.md $(DESTDIR)$(DOCDIR)
+	install -d $(addprefix $(DESTDIR),$(MANDIR)/man1 $(BASHDIR) $(ZSHDIR) $(FISHDIR))
+	$(BUILT)/holdfast --quiet man --out $(DESTDIR)$(MANDIR)/man1
+	$(BUILT)/holdfast-node --man >$(DESTDIR)$(MANDIR)/man1/holdfast-node.1
+	$(BUILT)/holdfast completion bash >$(DESTDIR)$(BASHDIR)/holdfast
+	$(BUILT)/holdfast completion zsh >$(DESTDIR)$(ZSHDIR)/_holdfast
+	$(BUILT)/holdfast completion fish >$(DESTDIR)$(FISHDIR)/holdfast.fish
 
 # Directories are left out, so that unpacking changes none that is there.
 tarball:
