@@ -26,13 +26,14 @@ SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 TARBALL ?= holdfast.tar.gz
 
-.PHONY: help deps deps-test deps-bench build install tarball demo test bench bench-micro chaos kill-rounds fuzz
+.PHONY: help deps deps-test deps-bench build install tarball demo test bench bench-micro profile chaos kill-rounds fuzz
 
 help:
 	@echo "make demo         build, and run a three-node cluster on this machine with accounts ready to use"
 	@echo "make test         build everything and run the whole suite"
 	@echo "make bench        measure what everything costs, beside Dovecot: half an hour; ARGS=mixed is one part, ARGS=--help lists them"
 	@echo "make bench-micro  count instructions of the hot paths; fails when one got a tenth dearer; ARGS=--update takes the new counts"
+	@echo "make profile      where the CPU of the nodes goes: ARGS=\"delivery --servers three-nodes\""
 	@echo "make chaos        simulate clusters under faults: SEED=1 RUNS=20"
 	@echo "make kill-rounds  kill nodes of a real cluster while mail comes in: SEED=1 ROUNDS=20"
 	@echo "make install      build, and install into PREFIX=/usr/local below DESTDIR, with a unit for systemd"
@@ -101,6 +102,10 @@ bench: deps-bench
 bench-micro: deps-bench
 	cargo build --locked -p node -p cli -p benches
 	$(CARGO_TARGET_DIR)/debug/bench micro $(ARGS)
+
+profile: deps
+	cargo build --locked -p node -p cli -p benches
+	benches/profile $(CARGO_TARGET_DIR)/debug/bench $(ARGS)
 
 chaos: deps
 	cargo run --quiet --locked -p chaos-tests --bin chaos -- simulate --seed $(SEED) --runs $(RUNS)
