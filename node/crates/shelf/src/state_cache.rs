@@ -9,13 +9,14 @@
 //! - A row is taken over from a snapshot only while the edition during which it was taken lasts.
 //! - Keys are whole, with the generation in them, so an install needs no word here: what it replaced ages out.
 //! - Rows that nobody asked for are not taken up because they are written.
-//! - At most [`STATE_CACHE_BYTES`] are held, in two halves: what was not used while one half filled up is forgotten.
+//! - At most [`STATE_CACHE_BYTES`] are held: what was not used while half of that was used is forgotten.
 //!
 //! Must not know: what keys and values mean.
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use parking_lot::Mutex;
 
 use crate::engine::{Batch, BatchOp, Column, EngineSnapshot, KeyRange, RowVisitor};
@@ -29,17 +30,23 @@ const ROW_OVERHEAD_BYTES: usize = 96;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Edition(u64);
 
-/// By whole key; `None` for a row that is known not to be there.
-type Half = HashMap<Vec<u8>, Option<Bytes>>;
+struct Row {
+    /// `None` for a row that is known not to be there.
+    value: Option<Bytes>,
+    /// The era in which it was last used.
+    used: u64,
+}
 
 #[derive(Default)]
 struct Rows {
     edition: u64,
     /// A write is under way, or has failed.
     is_open: bool,
-    young: Half,
-    old: Half,
-    young_bytes: usize,
+    /// By whole key.
+    known: HashMap<Vec<u8>, Row, RandomState>,
+    /// An era ends when half of the bytes have been used in it.
+    era: u64,
+    era_bytes: usize,
 }
 
 /// Bytes that a row takes, roughly.
@@ -67,19 +74,13 @@ impl StateCache {
         if !rows.lasts(edition) {
             return None;
         }
-        if let Some(value) = rows.young.get(key) {
-            return Some(value.clone());
-        }
-        let (key, value) = rows.remove(key)?;
-        rows.insert(key, value.clone());
-        Some(value)
+        rows.use_row(key)
     }
 
     /// Takes a row over from the snapshot that `edition` stands for.
     pub(crate) fn fill(&self, edition: Edition, key: Vec<u8>, value: Option<Bytes>) {
         let mut rows = self.rows.lock();
         if rows.lasts(edition) {
-            rows.remove(&key);
             rows.insert(key, value);
         }
     }
@@ -138,38 +139,63 @@ impl Rows {
         !self.is_open && Edition(self.edition) == edition
     }
 
+    fn use_row(&mut self, key: &[u8]) -> Option<Option<Bytes>> {
+        let row = self.known.get_mut(key)?;
+        let value = row.value.clone();
+        if row.used != self.era {
+            row.used = self.era;
+            self.era_bytes += cost(key, value.as_ref());
+            self.end_era_if_full();
+        }
+        Some(value)
+    }
+
     fn insert(&mut self, key: Vec<u8>, value: Option<Bytes>) {
         let bytes = cost(&key, value.as_ref());
         if bytes > STATE_CACHE_BYTES / 8 {
             return;
         }
-        if self.young_bytes + bytes > STATE_CACHE_BYTES / 2 {
-            self.old = std::mem::take(&mut self.young);
-            self.young_bytes = 0;
+        let used = self.era;
+        // Two may fill the same row; it is the same then.
+        if let Some(before) = self.known.insert(key, Row { value, used })
+            && before.used == used
+        {
+            return;
         }
-        self.young_bytes += bytes;
-        self.young.insert(key, value);
-    }
-
-    fn remove(&mut self, key: &[u8]) -> Option<(Vec<u8>, Option<Bytes>)> {
-        let Some((key, value)) = self.young.remove_entry(key) else {
-            return self.old.remove_entry(key);
-        };
-        self.young_bytes -= cost(&key, value.as_ref());
-        Some((key, value))
+        self.era_bytes += bytes;
+        self.end_era_if_full();
     }
 
     /// Takes a written row over if it is known.
     fn replace(&mut self, key: &[u8], value: Option<&Bytes>) {
-        if let Some((key, _)) = self.remove(key) {
-            self.insert(key, value.cloned());
+        let Some(row) = self.known.get_mut(key) else { return };
+        if row.used == self.era {
+            self.era_bytes -= cost(key, row.value.as_ref());
+        }
+        if cost(key, value) > STATE_CACHE_BYTES / 8 {
+            self.known.remove(key);
+            return;
+        }
+        *row = Row {
+            value: value.cloned(),
+            used: self.era,
+        };
+        self.era_bytes += cost(key, value);
+        self.end_era_if_full();
+    }
+
+    fn end_era_if_full(&mut self) {
+        if self.era_bytes >= STATE_CACHE_BYTES / 2 {
+            let era = self.era;
+            self.known.retain(|_, row| row.used == era);
+            self.era += 1;
+            self.era_bytes = 0;
         }
     }
 
     fn forget(&mut self) {
-        self.young.clear();
-        self.old.clear();
-        self.young_bytes = 0;
+        self.known.clear();
+        self.era_bytes = 0;
     }
 }
 
@@ -248,8 +274,10 @@ mod tests {
         let edition = write(&cache, &put("used", "and grown"));
         assert_eq!(cache.get(edition, b"used"), Some(value("and grown")));
         let rows = cache.rows.lock();
-        let bytes = |half: &Half| -> usize { half.iter().map(|(key, value)| cost(key, value.as_ref())).sum() };
-        assert_eq!(bytes(&rows.young), rows.young_bytes);
-        assert!(bytes(&rows.young) + bytes(&rows.old) <= STATE_CACHE_BYTES);
+        let bytes: usize = rows.known.iter().map(|(key, row)| cost(key, row.value.as_ref())).sum();
+        assert!(bytes <= STATE_CACHE_BYTES + STATE_CACHE_BYTES / 4, "{bytes}");
+        let of_era = rows.known.iter().filter(|(_, row)| row.used == rows.era);
+        let of_era: usize = of_era.map(|(key, row)| cost(key, row.value.as_ref())).sum();
+        assert_eq!(of_era, rows.era_bytes);
     }
 }
