@@ -57,7 +57,7 @@ pub(crate) const IDLE_MESSAGES: usize = 10;
 /// Sessions that are opened at once.
 pub(crate) const IDLE_OPENERS: usize = 16;
 /// Addresses of this machine that they come from.
-pub(crate) const IDLE_SOURCES: usize = 8;
+pub(crate) const IDLE_SOURCES: usize = 100;
 /// How long the CPU time of a server is watched while they wait.
 pub(crate) const IDLE_WATCH: Duration = Duration::from_secs(5);
 /// File descriptors that are asked for, for either end of the connections.
