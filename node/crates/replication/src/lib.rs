@@ -32,6 +32,7 @@ mod record;
 mod replica;
 mod retention;
 mod rpc;
+mod runtime;
 mod seen;
 #[cfg(feature = "simulation")]
 pub mod simulation;

@@ -35,11 +35,19 @@ pub const SNAPSHOT_STEP_MS: u64 = 10_000;
 
 /// Group timers, in milliseconds (DESIGN D13): slow, so that many groups idle cheaply. Failover is driven by liveness.
 pub const HEARTBEAT_MS: u64 = 500;
+/// Time between the instants at which timers of groups fall due, in milliseconds: one wake of a thread serves them all.
+pub const TICK_MS: u64 = 500;
+/// Sleeps shorter than this, in milliseconds, end at their own deadline.
+pub const SHORT_SLEEP_MS: u64 = 50;
+/// One sleep in so many ends between two such instants, so that replicas whose instants are the same cannot campaign
+/// together for ever.
+pub const TICKS_PER_ODD_ONE: u32 = 8;
 /// See [`HEARTBEAT_MS`].
 pub const ELECTION_TIMEOUT_MS_MIN: u64 = 1_500;
 /// See [`HEARTBEAT_MS`].
 pub const ELECTION_TIMEOUT_MS_MAX: u64 = 2_000;
 
+const _: () = assert!(HEARTBEAT_MS.is_multiple_of(TICK_MS));
 const _: () = assert!(HEARTBEAT_MS * 3 <= ELECTION_TIMEOUT_MS_MIN && ELECTION_TIMEOUT_MS_MIN < ELECTION_TIMEOUT_MS_MAX);
 
 /// Outcomes that a lane holds before they get rows of their own: more than a sender has under way in one group.
@@ -113,7 +121,8 @@ pub const HAND_OVER_MS: u64 = 2_000;
 
 mail_model::limits_table!("replication":
     PAYLOAD_BYTES_MAX, BLOB_BYTES_MAX, REPLICATE_BYTES_MAX, READ_BYTES_MAX, APPLY_ENTRIES_MAX, APPLY_BYTES_MAX,
-    COPY_BYTES_MAX, COPY_ROWS_MAX, FEED_EVENTS_MAX, SNAPSHOT_STEP_MS, HEARTBEAT_MS, ELECTION_TIMEOUT_MS_MIN,
+    COPY_BYTES_MAX, COPY_ROWS_MAX, FEED_EVENTS_MAX, SNAPSHOT_STEP_MS, HEARTBEAT_MS, TICK_MS, SHORT_SLEEP_MS, TICKS_PER_ODD_ONE,
+    ELECTION_TIMEOUT_MS_MIN,
     ELECTION_TIMEOUT_MS_MAX, LANE_OUTCOMES_MAX, LANE_REPLY_BYTES_MAX, REPLICATE_ENTRIES_MAX, ADMIT_QUEUED_BYTES_MAX,
     LIVENESS_MS, DEAD_AFTER_MS, HAND_OVER_RETRY_MS, CLOCK_OFF_MS, CLOCK_JUMP_MS, CLOCK_ACCEPT_MS, CLOCK_SAMPLE_MS,
     CLOCK_ROUND_TRIP_MS, LEADERLESS_MS, ATTEMPT_MS, RETRY_MS_MIN, RETRY_MS_MAX, SETTLE_MS_MAX, LOCAL_WAIT_MS, FOLLOW_MS,

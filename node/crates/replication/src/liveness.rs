@@ -52,6 +52,11 @@ impl Health {
                 .is_some_and(|shelves| shelves.contains(&place.shelf))
     }
 
+    /// Whether nothing is bad.
+    pub(crate) fn is_all_in_order(&self) -> bool {
+        self.dead.is_empty() && self.own_bad_shelves.is_empty() && self.bad_shelves.is_empty()
+    }
+
     /// Whether what is at `place` has no room for more.
     #[must_use]
     pub fn is_full(&self, place: ReplicaPlace) -> bool {
@@ -211,6 +216,9 @@ impl<C: GroupTypes> Inner<C> {
     fn orphans(&self) -> BTreeSet<GroupId> {
         let health = self.health.borrow().clone();
         let mut orphans = BTreeSet::new();
+        if health.is_all_in_order() {
+            return orphans;
+        }
         for replica in self.all() {
             let Some((_, leader)) = replica.leader() else { continue };
             if !health.is_bad(leader) {

@@ -23,7 +23,7 @@ use crate::api::{StateMachine, Token};
 use crate::feed::FeedHub;
 use crate::limits::{
     ADMIT_QUEUED_BYTES_MAX, ELECTION_TIMEOUT_MS_MAX, ELECTION_TIMEOUT_MS_MIN, HEARTBEAT_MS, REPLICATE_ENTRIES_MAX,
-    SNAPSHOT_STEP_MS,
+    SNAPSHOT_STEP_MS, TICK_MS,
 };
 use crate::log_store::{BlobSource, LogStore};
 use crate::machine::Machine;
@@ -38,7 +38,8 @@ use crate::types::{GroupTypes, LogCommand, LogId, ReplicaPlace, StoredMembership
 fn config(group: GroupId) -> Config {
     Config {
         cluster_name: format!("group {group}"),
-        heartbeat_interval: HEARTBEAT_MS,
+        // Falls due with a tick, which is never a little too early for it.
+        heartbeat_interval: HEARTBEAT_MS - TICK_MS / 4,
         election_timeout_min: ELECTION_TIMEOUT_MS_MIN,
         election_timeout_max: ELECTION_TIMEOUT_MS_MAX,
         max_payload_entries: REPLICATE_ENTRIES_MAX,
@@ -186,7 +187,9 @@ impl<C: GroupTypes> Replica<C> {
 
     /// Who leads the group as far as this replica knows.
     pub(crate) fn leader(&self) -> Option<(ReplicaId, ReplicaPlace)> {
-        let metrics = self.metrics();
+        // Borrowed for no longer than a look takes, since every group is asked ten times a second.
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
         let leader = metrics.current_leader?;
         let place = metrics.membership_config.membership().get_node(&leader).copied()?;
         Some((leader, place))

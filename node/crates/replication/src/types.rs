@@ -181,5 +181,5 @@ openraft::declare_raft_types!(
         R = Outcome,
         NodeId = ReplicaId,
         Node = ReplicaPlace,
-        AsyncRuntime = openraft::impls::TokioRuntime,
+        AsyncRuntime = crate::runtime::NodeRuntime,
 );
