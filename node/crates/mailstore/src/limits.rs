@@ -32,6 +32,21 @@ pub const MESSAGES_PER_COMMAND: usize = 1_000;
 /// Messages that one COPY, or a RENAME of INBOX, may carry: one entry, one batch.
 pub const MESSAGES_PER_COPY: usize = 10_000;
 
+/// Messages of one MULTIAPPEND: one entry, one batch.
+pub const MESSAGES_PER_APPEND: usize = 500;
+
+/// Bytes of what its entry says of them beside their bodies: structures, flags, thread keys. A structure takes a kilobyte,
+/// so that only unusual messages meet this bound before the other one.
+pub const APPEND_BYTES_MAX: usize = PAYLOAD_BYTES_MAX - (16 << 10);
+
+/// Bytes of that for one message without structure and keywords, or more.
+pub const APPEND_ITEM_BYTES: usize = THREAD_KEYS_MAX * 20 + 2 * UIDL_BYTES_MAX + 256;
+
+/// Bodies of one MULTIAPPEND that are on their way at a time, and their bytes: as much as a body writer has.
+pub const APPENDS_IN_FLIGHT: usize = 32;
+/// See [`APPENDS_IN_FLIGHT`].
+pub const APPEND_BYTES_IN_FLIGHT: usize = PIECES_IN_FLIGHT * (PIECE_BYTES + PIECE_OVERHEAD_MAX);
+
 /// UID ranges that one command names.
 pub const UID_RANGES_MAX: usize = 10_000;
 
@@ -201,6 +216,8 @@ const _: () = assert!(QUEUE_PAGE <= QUEUED_PER_COMMAND && QUEUED_PER_COMMAND * 6
 const _: () = assert!(2 * DIRECT_WITHIN.as_secs() + 2 * ENQUEUE_WITHIN.as_secs() < 28);
 const _: () = assert!(QUEUED_MS < EPISODE_MS && REDELIVERY_MS < EPISODE_MS);
 const _: () = assert!(UID_RANGES_MAX * 10 + KEYWORDS_PER_MESSAGE * 132 + 1_024 <= PAYLOAD_BYTES_MAX);
+const _: () = assert!(MESSAGES_PER_APPEND * APPEND_ITEM_BYTES <= APPEND_BYTES_MAX / 2);
+const _: () = assert!(STRUCTURE_BYTES_MAX + KEYWORDS_PER_MESSAGE * 132 + APPEND_ITEM_BYTES <= APPEND_BYTES_MAX);
 const _: () = assert!(PIECES_MAX * PIECE_RECORD_BYTES <= PAYLOAD_BYTES_MAX);
 const _: () = assert!(CLOSES_PER_COMMAND * 64 <= PAYLOAD_BYTES_MAX);
 const _: () = assert!(CLOSES_PER_COMMAND <= CLOSES_WAITING_MAX);
@@ -210,7 +227,7 @@ const _: () = assert!(KEPT_VIEW_MESSAGES_MIN <= PAGE_ROWS && PAGE_ROWS <= KEPT_V
 
 mail_model::limits_table!("mailstore":
     MESSAGE_BYTES_MAX, PIECES_MAX, PREFIX_BYTES_MAX, STRUCTURE_BYTES_MAX, THREAD_KEYS_MAX, RECIPIENTS_PER_COMMAND,
-    MESSAGES_PER_COMMAND, MESSAGES_PER_COPY, UID_RANGES_MAX, MAILBOXES_MAX, SUBSCRIPTIONS_MAX, KEYWORDS_PER_MAILBOX,
+    MESSAGES_PER_COMMAND, MESSAGES_PER_COPY, MESSAGES_PER_APPEND, APPEND_BYTES_MAX, APPEND_ITEM_BYTES, APPENDS_IN_FLIGHT, APPEND_BYTES_IN_FLIGHT, UID_RANGES_MAX, MAILBOXES_MAX, SUBSCRIPTIONS_MAX, KEYWORDS_PER_MAILBOX,
     KEYWORDS_PER_MESSAGE, UIDL_BYTES_MAX, PAGE_ROWS, LOADS_AT_ONCE, KEPT_VIEW_MESSAGES_MIN, KEPT_VIEWS_MESSAGES_MAX,
     CATCH_UP_PAGES, DETAILS_PER_QUERY, DETAILS_PER_READ, DETAILS_BYTES, SWEEP_ROWS, KEPT_BODY_MS, TOMBSTONE_MS,
     UPLOAD_IDLE_MS, MAILDROP_LEASE_MS, REDELIVERY_MS, QUEUED_MS, EPISODE_MS, QUEUE_RETRY_MS_MIN, QUEUE_RETRY_MS_MAX,

@@ -118,7 +118,7 @@ impl Incoming {
             date: self.date,
             pop3: None,
         };
-        let appended = self.account.append(self.mailbox, vec![message]).await;
+        let appended = self.account.append(self.mailbox, message).await;
         let appended = appended.map_err(Failure::of_target)?;
         let numbers = appended.uids.first.get()..=appended.uids.last.get();
         let uids = numbers.filter_map(Uid::new).collect();

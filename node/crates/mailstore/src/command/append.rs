@@ -8,7 +8,7 @@ use crate::id::{IdSeed, ThreadKey};
 use crate::record::Pop3Identity;
 use crate::rejection::Rejection;
 use crate::rows::{Failure, Work};
-use crate::state::{AccountWork, BodySource, NewInstance, account_row, adopt, keyword_bits, thread_of};
+use crate::state::{AccountWork, BodySource, NewInstance, adopt, keyword_bits, thread_of};
 use crate::uid_set::UidRange;
 
 /// See the module.
@@ -66,9 +66,6 @@ impl GroupCommand for AppendMessages {
     type Reply = Appended;
 
     fn apply(&self, work: &mut Work<'_, '_>) -> Result<Appended, Failure> {
-        if !account_row(work, self.account)?.has_room() {
-            return Err(Rejection::OverQuota.into());
-        }
         let mut uids: Option<UidRange> = None;
         let mut emails = Vec::with_capacity(self.messages.len());
         let mut prepared = Vec::with_capacity(self.messages.len());
@@ -78,6 +75,9 @@ impl GroupCommand for AppendMessages {
         let mut account = AccountWork::begin(work, self.account)?;
         let uid_validity = account.selectable(self.mailbox)?.uid_validity;
         for (item, (body, thread, email)) in self.messages.iter().zip(prepared) {
+            if !account.row.has_room() {
+                return Err(Rejection::OverQuota.into());
+            }
             let keywords = keyword_bits(account.work, self.account, self.mailbox, &item.flags.keywords)?;
             let new = NewInstance {
                 flags: item.flags.system,

@@ -7,6 +7,8 @@
 //! - A group that cannot take a piece fails for itself; the others go on.
 
 use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use mail_model::{GroupId, LogIndex};
 use replication::piece::{self, EncodedPiece, PieceCutter, PieceError, PieceSummary};
 use tokio::task::JoinSet;
@@ -192,12 +194,16 @@ fn broken(error: &PieceError) -> StoreError {
     StoreError::Broken(error.to_string())
 }
 
-async fn abort_upload(store: &Mailstore, upload: UploadId, groups: Vec<GroupId>) {
+/// Whether every group could be told.
+async fn abort_upload(store: &Mailstore, upload: UploadId, groups: Vec<GroupId>) -> bool {
+    let mut all = true;
     for group in groups {
         if let Err(error) = store.run(group, AbortUpload { upload }, None, COMMAND_WITHIN).await {
             tracing::debug!(%group, %error, "upload is left to the sweep");
+            all = false;
         }
     }
+    all
 }
 
 enum Parts {
@@ -267,18 +273,24 @@ impl Body {
         }
     }
 
-    /// Makes an inline body an upload, for commands that carry several messages.
-    pub(super) async fn into_upload(mut self, group: GroupId) -> Result<Self, StoreError> {
-        if let Parts::Inline { record, summary } = &self.parts {
-            let command = upload_command(self.upload, 0, summary);
-            self.store
-                .run(group, command, Some(record.clone()), COMMAND_WITHIN)
-                .await?;
-            self.parts = Parts::Uploaded {
-                groups: vec![(group, None)],
-            };
-        }
-        Ok(self)
+    /// Makes an inline body an upload, for commands that carry several messages: gives what uploads it and how many
+    /// bytes that holds. A body that was uploaded before needs nothing.
+    pub(super) fn make_upload(
+        &mut self,
+        group: GroupId,
+    ) -> Option<(usize, BoxFuture<'static, Result<(), StoreError>>)> {
+        let uploaded = Parts::Uploaded {
+            groups: vec![(group, None)],
+        };
+        let Parts::Inline { record, summary } = &self.parts else {
+            return None;
+        };
+        let (store, record) = (self.store.clone(), record.clone());
+        let command = upload_command(self.upload, 0, summary);
+        self.parts = uploaded;
+        let bytes = record.len();
+        let upload = async move { store.run(group, command, Some(record), COMMAND_WITHIN).await.map(drop) };
+        Some((bytes, upload.boxed()))
     }
 
     /// Frees what was uploaded to `groups`, if nobody there took it.
@@ -288,10 +300,15 @@ impl Body {
         }
     }
 
-    /// Frees what was uploaded of a body that becomes no message. What cannot be reached is swept in an hour.
-    pub async fn discard(self) {
-        if let Parts::Uploaded { groups } = &self.parts {
-            self.give_up(groups.iter().map(|(group, _)| *group).collect()).await;
+    /// Frees what was uploaded of a body that becomes no message. What cannot be reached is swept in an hour. Returns
+    /// whether every group was reached.
+    pub async fn discard(self) -> bool {
+        match &self.parts {
+            Parts::Uploaded { groups } => {
+                let groups = groups.iter().map(|(group, _)| *group).collect();
+                abort_upload(&self.store, self.upload, groups).await
+            }
+            Parts::Inline { .. } => true,
         }
     }
 }

@@ -72,6 +72,16 @@ impl StoreError {
         }
     }
 
+    /// The error of an upload that no command has named yet. Whether a piece of it took effect may be uncertain, but it
+    /// is no message, and that is certain.
+    #[must_use]
+    pub fn of_upload(self) -> Self {
+        match self {
+            Self::Uncertain(text) => Self::Unavailable(text),
+            other => other,
+        }
+    }
+
     /// The group's own no, if it was one.
     #[must_use]
     pub fn rejection(&self) -> Option<Rejection> {

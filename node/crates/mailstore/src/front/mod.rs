@@ -34,7 +34,7 @@ use mail_model::{AccountId, GroupId};
 use replication::{Command, GroupClient, Token};
 
 pub use account::Account;
-pub use append::NewMessage;
+pub use append::{Appending, NewMessage};
 pub use body_reader::BodyReader;
 pub use body_writer::{Body, BodyWriter};
 pub use closer::{DeliveryCloser, OpenDeliveries};

@@ -21,7 +21,7 @@ async fn with_two_messages() -> (Cluster, Account, MailboxId) {
             date: DATE,
             pop3: None,
         };
-        ann.append(inbox, vec![new]).await.unwrap();
+        ann.append(inbox, new).await.unwrap();
     }
     (cluster, ann, inbox)
 }

@@ -241,23 +241,22 @@ async fn appended_messages_come_all_or_none_and_name_their_uids() {
         date: DATE,
         pop3: None,
     };
-    let mut messages = Vec::new();
-    for number in 1..=3 {
-        messages.push(new(cluster.body(&[ONE], &message(number)).await, &["$work"]));
+    let mut appending = ann.appending(inbox.id);
+    for number in 1..=2 {
+        let message = new(cluster.body(&[ONE], &message(number)).await, &["$work"]);
+        appending.push(message).await.unwrap();
     }
-    let appended = ann.append(inbox.id, messages).await.unwrap();
+    let last = new(cluster.body(&[ONE], &message(3)).await, &["$work"]);
+    let appended = appending.finish(last).await.unwrap();
     assert_eq!((appended.uids.first, appended.uids.last), (uid(1), uid(3)));
     assert_eq!(appended.uid_validity, inbox.uid_validity);
     let too_many: Vec<String> = (0..101).map(|number| format!("k{number}")).collect();
     let too_many: Vec<&str> = too_many.iter().map(String::as_str).collect();
-    let messages = vec![
-        new(cluster.body(&[ONE], &message(4)).await, &[]),
-        new(cluster.body(&[ONE], &noise(300_000)).await, &too_many),
-    ];
-    assert_eq!(
-        ann.append(inbox.id, messages).await.unwrap_err().class(),
-        ErrorClass::User
-    );
+    let mut appending = ann.appending(inbox.id);
+    let message = new(cluster.body(&[ONE], &message(4)).await, &[]);
+    appending.push(message).await.unwrap();
+    let last = new(cluster.body(&[ONE], &noise(300_000)).await, &too_many);
+    assert_eq!(appending.finish(last).await.unwrap_err().class(), ErrorClass::User);
     let after = ann.mailbox(inbox.id, Freshness::Latest).await.unwrap().info;
     assert_eq!((after.messages, after.uid_next), (3, 4));
     assert_eq!(
@@ -281,7 +280,7 @@ async fn m10_append_stores_what_was_sent() {
             date: DATE,
             pop3: None,
         };
-        let appended = ann.append(inbox, vec![message]).await.unwrap();
+        let appended = ann.append(inbox, message).await.unwrap();
         assert_eq!(bytes_of(&ann, inbox, appended.uids.first).await, bytes);
     }
     let maildrop = ann.open_maildrop().await.unwrap();

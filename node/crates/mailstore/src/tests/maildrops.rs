@@ -27,7 +27,7 @@ async fn append(
         date: DATE,
         pop3,
     };
-    let appended = account.append(inbox, vec![new]).await;
+    let appended = account.append(inbox, new).await;
     appended
         .map(drop)
         .map_err(|error| error.rejection().expect("a plain no"))

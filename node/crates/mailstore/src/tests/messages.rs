@@ -21,7 +21,7 @@ async fn with_messages(count: u64) -> (Cluster, Account, mail_model::MailboxId) 
             date: DATE,
             pop3: None,
         };
-        ann.append(inbox, vec![new]).await.unwrap();
+        ann.append(inbox, new).await.unwrap();
     }
     (cluster, ann, inbox)
 }

@@ -1,5 +1,6 @@
 //! Larger tests of the whole crate, by subject.
 
+mod appends;
 mod bodies;
 mod deliveries;
 mod determinism;

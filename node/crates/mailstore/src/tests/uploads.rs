@@ -17,7 +17,7 @@ async fn append(cluster: &Cluster, body: crate::front::Body) -> Result<(), crate
         date: DATE,
         pop3: None,
     };
-    ann.append(inbox, vec![new]).await.map(drop)
+    ann.append(inbox, new).await.map(drop)
 }
 
 fn blobs(cluster: &Cluster) -> usize {

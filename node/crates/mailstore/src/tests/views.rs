@@ -16,7 +16,7 @@ async fn append(cluster: &Cluster, account: &Account, number: u64) {
         date: DATE,
         pop3: None,
     };
-    account.append(inbox, vec![new]).await.unwrap();
+    account.append(inbox, new).await.unwrap();
 }
 
 async fn select(account: &Account, mode: SelectMode) -> MailboxView {

@@ -70,7 +70,7 @@ async fn append(services: &SharedServices, message: &[u8]) {
         date: InternalDate::default(),
         pop3: None,
     };
-    account.append(inbox, vec![message]).await.expect("appends");
+    account.append(inbox, message).await.expect("appends");
 }
 
 async fn inbox_of(account: &Account) -> MailboxId {
