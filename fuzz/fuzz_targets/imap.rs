@@ -42,7 +42,7 @@ fn events_of<'o>(state: SessionState, packets: impl Iterator<Item = &'o [u8]>) -
 fn drain(machine: &mut ImapServer, events: &mut Vec<Event>) {
     while let Some(event) = machine.poll() {
         match &event {
-            Event::Append(_) => machine.accept_append(),
+            Event::Append(_) | Event::AppendNext { .. } => machine.accept_append(),
             Event::Command(tagged) if tagged.command == Command::Idle => machine.begin_idle(tagged.tag.clone()),
             Event::Command(tagged) if matches!(tagged.command, Command::Authenticate(_)) => {
                 machine.expect_auth_line(tagged.tag.clone());

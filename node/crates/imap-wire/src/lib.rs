@@ -19,7 +19,7 @@ mod state;
 mod syntax;
 mod tag;
 
-pub use command::{Append, AuthResponse, Command, Numbering, Tagged};
+pub use command::{Append, AppendMessage, AuthResponse, Command, Numbering, Tagged};
 pub use refusal::{Refusal, RefusalKind, Rejected};
 pub use server::{Event, ImapServer};
 pub use state::SessionState;

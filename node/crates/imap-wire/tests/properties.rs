@@ -1,6 +1,7 @@
 //! What holds for any octets: no panic, bounded memory, and events that do not depend on packets.
 
-use imap_wire::limits::{AppendLimit, COMMAND_BYTES_MAX, INPUT_BYTES_MAX, LINE_BYTES_MAX};
+use imap_wire::limits::{APPEND_MESSAGES_MAX, AppendLimit, COMMAND_BYTES_MAX, INPUT_BYTES_MAX, LINE_BYTES_MAX};
+use imap_wire::response::Code;
 use imap_wire::{Command, Event, ImapServer, SessionState};
 use proptest::prelude::*;
 
@@ -16,7 +17,7 @@ fn machine(state: SessionState) -> ImapServer {
 fn drain(machine: &mut ImapServer, events: &mut Vec<Event>) {
     while let Some(event) = machine.poll() {
         match &event {
-            Event::Append(_) => machine.accept_append(),
+            Event::Append(_) | Event::AppendNext { .. } => machine.accept_append(),
             Event::Command(tagged) if tagged.command == Command::Idle => machine.begin_idle(tagged.tag.clone()),
             Event::Command(tagged) if matches!(tagged.command, Command::Authenticate(_)) => {
                 machine.expect_auth_line(tagged.tag.clone());
@@ -43,7 +44,7 @@ fn events_of(state: SessionState, packets: &[&[u8]]) -> Vec<Event> {
 }
 
 /// Commands of every kind, as a client may send them.
-const VALID: [&str; 34] = [
+const VALID: [&str; 36] = [
     "a CAPABILITY\r\n",
     "a LOGIN {3}\r\nann {6+}\r\nsecret\r\n",
     "a LOGIN \"a\\\"nn\" secret\r\n",
@@ -58,6 +59,8 @@ const VALID: [&str; 34] = [
     "a STATUS a (MESSAGES UNSEEN)\r\n",
     "a APPEND a (\\Seen $Junk) \"17-Jul-1996 02:44:25 -0700\" {12}\r\nSubject: x\r\n\r\n",
     "a APPEND {1+}\r\na {3+}\r\nabc\r\n",
+    "a APPEND a {3+}\r\nabc (\\Seen) {1}\r\nx \"17-Jul-1996 02:44:25 -0700\" {2+}\r\n\r\n\r\n",
+    "a APPEND a {3+}\r\nabc {4+}\r\nb NO () {1}\r\nx\r\nc NOOP\r\n",
     "a CHECK\r\nb CLOSE\r\n",
     "a EXPUNGE\r\n",
     "a UID EXPUNGE 1:*,7\r\n",
@@ -170,6 +173,34 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn messages_of_one_command_come_as_they_were_sent(
+        messages in prop::collection::vec(prop::collection::vec(1..=255_u8, 1..200), 1..8),
+        packet in 1..500_usize,
+    ) {
+        let mut octets = b"a APPEND INBOX".to_vec();
+        for message in &messages {
+            octets.extend_from_slice(format!(" (\\Seen) {{{}+}}\r\n", message.len()).as_bytes());
+            octets.extend_from_slice(message);
+        }
+        octets.extend_from_slice(b"\r\nb NOOP\r\n");
+        let packets: Vec<&[u8]> = octets.chunks(packet).collect();
+        let events = events_of(SessionState::Authenticated, &packets);
+        let came: Vec<_> = events
+            .iter()
+            .filter_map(|event| match event {
+                Event::AppendChunk(chunk) => Some(chunk.to_vec()),
+                _ => None,
+            })
+            .collect();
+        prop_assert_eq!(&came, &messages);
+        let announced = |event: &&Event| matches!(event, Event::AppendNext { .. });
+        prop_assert_eq!(events.iter().filter(announced).count(), messages.len() - 1);
+        prop_assert_eq!(events.len(), 2 * messages.len() + 2);
+    }
+}
+
 #[test]
 fn a_line_of_ten_megabytes_ends_the_connection_with_little_memory() {
     let mut machine = machine(SessionState::Selected);
@@ -235,4 +266,21 @@ fn no_password_shows_in_a_trace() {
         !seen.contains("hunter2") && !seen.contains("AGFubgBodW50ZXIy") && seen.contains("Login"),
         "{seen}"
     );
+}
+
+#[test]
+fn the_messages_of_one_command_are_counted() {
+    let command = |messages: usize| format!("a APPEND INBOX{}\r\nb NOOP\r\n", " {1+}\r\nx".repeat(messages));
+    let events_of = |messages| events_of(SessionState::Selected, &[command(messages).as_bytes()]);
+    let all = events_of(APPEND_MESSAGES_MAX);
+    assert!(matches!(
+        all[all.len() - 2..],
+        [Event::AppendEnd { .. }, Event::Command(_)]
+    ));
+    let more = events_of(APPEND_MESSAGES_MAX + 2);
+    let [.., Event::Rejected(rejected), Event::Command(_)] = &more[..] else {
+        panic!("{more:?}")
+    };
+    assert_eq!(rejected.refusal.code, Some(Code::Limit));
+    assert_eq!(rejected.tag.as_ref().map(imap_wire::Tag::as_str), Some("a"));
 }

@@ -13,7 +13,7 @@ fn capability_changes_with_the_log_in() {
          C: b LOGIN ann secret
          S: b OK logged in
          C: c capability
-         S: * CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID IDLE NAMESPACE UIDPLUS UNSELECT MOVE CHILDREN SPECIAL-USE
+         S: * CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID IDLE NAMESPACE UIDPLUS MULTIAPPEND UNSELECT MOVE CHILDREN SPECIAL-USE
          S: c OK done",
     );
 }
@@ -253,20 +253,107 @@ fn an_append_is_only_whole_with_its_line() {
          S: * OK to Sent {} 0
          S: + go on
          C: abcdef
-         S: a BAD APPEND ends after its message
+         S: a BAD APPEND ends after its last message
          C: b APPEND Sent {4}
          S: * OK to Sent {} 0
          S: + go on
          C: a\\0bc
          S: b BAD a message has no NUL
-         C= c APPEND Sent {3+}\\r\\nabc {8+}\\r\\nx LOGOUT\\r\\nd NOOP\\r\\n
+         C= c APPEND Sent {3+}\\r\\nabcd {8+}\\r\\nx LOGOUT\\r\\nd NOOP\\r\\n
          S: * OK to Sent {} 0
-         S: c BAD APPEND ends after its message
+         S: c BAD expected a space at octet 1, not 'd'
          S: d OK done
          C: e APPEND Sent
          S: e BAD APPEND ends in a mailbox and the literal of a message
          C: f APPEND Sent \"hello\"
          S: f BAD APPEND ends in a mailbox and the literal of a message",
+    );
+}
+
+#[test]
+fn one_append_brings_several_messages() {
+    selected_transcript(
+        "C: a APPEND Sent (\\Seen) {5}
+         S: * OK to Sent {\"\\\\Seen\"} 0
+         S: + go on
+         C= hello
+         C:  (\\Draft) \" 1-Jan-1970 00:00:10 +0000\" {3}
+         S: * OK to the same {\"\\\\Draft\"} 10
+         S: + go on
+         C= abc
+         C:  {4}
+         S: * OK to the same {} 0
+         S: + go on
+         C: abcd
+         S: a OK [APPENDUID 1 14:16] appended 5 and 3 and 4 octets
+         C= b APPEND Sent {1+}\\r\\nx () {2+}\\r\\n\\r\\n\\r\\nc NOOP\\r\\n
+         S: * OK to Sent {} 0
+         S: * OK to the same {} 0
+         S: b OK [APPENDUID 1 14:15] appended 1 and 2 octets
+         S: c OK done",
+    );
+}
+
+#[test]
+fn a_message_that_is_refused_after_others_gets_no_instead_of_a_continuation() {
+    selected_transcript(
+        "C: a APPEND Sent {3}
+         S: * OK to Sent {} 0
+         S: + go on
+         C: abc {1001}
+         S: a NO [TOOBIG] the message is too large
+         C: b APPEND Sent {3}
+         S: * OK to Sent {} 0
+         S: + go on
+         C: abc (\\Recent) {3}
+         S: b BAD \\Recent cannot be set by clients
+         C: c APPEND Sent {3}
+         S: * OK to Sent {} 0
+         S: + go on
+         C: abc \"31-Feb-1999 00:00:00 +0000\" {3}
+         S: c BAD there is no such day
+         C: d APPEND Sent {3}
+         S: * OK to Sent {} 0
+         S: + go on
+         C: abc {0}
+         S: d NO [CANNOT] there is no message of no octets
+         C: e APPEND Sent {3}
+         S: * OK to Sent {} 0
+         S: + go on
+         C= abc {3}\\n
+         S: e BAD a line ends in CR and LF
+         C: f APPEND Sent {3}
+         S: * OK to Sent {} 0
+         S: + go on
+         C: abc ~{3}
+         S: f BAD expected the literal of the message at octet 2, not '~'
+         C: g NOOP
+         S: g OK done",
+    );
+}
+
+#[test]
+fn what_follows_a_refused_message_of_several_never_becomes_commands() {
+    selected_transcript(
+        "C= a APPEND Sent {1+}\\r\\n1 {1+}\\r\\n2 {1+}\\r\\n3 {10+}\\r\\nx LOGOUT\\r\\n {10+}\\r\\ny LOGOUT\\r\\n\\r\\nb NOOP\\r\\n
+         S: * OK to Sent {} 0
+         S: * OK to the same {} 0
+         S: * OK to the same {} 0
+         S: a NO [OVERQUOTA] that is enough
+         S: b OK done
+         C= c APPEND Sent {1+}\\r\\n1 {12+}\\r\\n\\0x LOGOUT\\r\\n\\r {10+}\\r\\ny LOGOUT\\r\\n\\r\\nd NOOP\\r\\n
+         S: * OK to Sent {} 0
+         S: * OK to the same {} 0
+         S: c BAD a message has no NUL
+         S: d OK done
+         C= e APPEND Sent {1+}\\r\\n1 {0+}\\r\\n\\r\\nf NOOP\\r\\n
+         S: * OK to Sent {} 0
+         S: e NO [CANNOT] there is no message of no octets
+         S: f OK done
+         C= g APPEND Sent {1+}\\r\\n1 {20000+}\\r\\n
+         S: * OK to Sent {} 0
+         S: * BYE the literal is too large
+         S! closed",
     );
 }
 

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use imap_wire::limits::{AUTOLOGOUT, AUTOLOGOUT_BEFORE_LOGIN, IDLE_KEEPALIVE, INPUT_KEEP_BYTES, LITERAL_BYTES_MAX};
+use imap_wire::limits::{
+    APPEND_MESSAGES_MAX, AUTOLOGOUT, AUTOLOGOUT_BEFORE_LOGIN, IDLE_KEEPALIVE, INPUT_KEEP_BYTES, LITERAL_BYTES_MAX,
+};
 use mail_message::limits::SEARCH_KEY_BYTES_MAX;
+use mailstore::limits::{MESSAGES_PER_APPEND, UPLOAD_IDLE_MS};
 
 /// Bytes of replies after which they are sent before the next one is made: what a client that does not read can make us
 /// hold.
@@ -63,6 +66,9 @@ pub const SEARCH_BYTES_PER_TURN: usize = 64 << 10;
 
 /// How long a client may take for the message of one APPEND, so that dripping octets hold no session for ever.
 pub const APPEND_WITHIN: Duration = Duration::from_hours(2);
+/// How long it may take for further messages of the same command, all together: an idle upload of the first one is swept
+/// later.
+pub const MULTIAPPEND_WITHIN: Duration = Duration::from_mins(45);
 
 const _: () = assert!(OUTPUT_KEEP_BYTES <= OUTPUT_BYTES);
 const _: () = assert!(SENT_IN_PLACE_BYTES <= OUTPUT_BYTES);
@@ -75,10 +81,12 @@ const _: () = assert!(SEARCH_PROGRESS.as_secs() < SEARCH_WITHIN.as_secs());
 const _: () = assert!(SEARCH_WITHIN.as_secs() < AUTOLOGOUT.as_secs());
 const _: () = assert!(SEARCH_KEY_BYTES_MAX <= LITERAL_BYTES_MAX);
 const _: () = assert!(APPEND_WITHIN.as_secs() > AUTOLOGOUT.as_secs());
+const _: () = assert!(MULTIAPPEND_WITHIN.as_millis() < UPLOAD_IDLE_MS as u128);
+const _: () = assert!(APPEND_MESSAGES_MAX <= MESSAGES_PER_APPEND);
 
 mail_model::limits_table!("node: imap":
     OUTPUT_BYTES, OUTPUT_KEEP_BYTES, WRITE_BYTES, WRITE_WITHIN, READ_BYTES_QUIET, READ_BYTES_BUSY, IDLE_RETRY,
     TLS_HANDSHAKE_WITHIN, LOGIN_FAILURES_MAX, SMALL_MESSAGE_BYTES, BATCH_BYTES, BATCH_MESSAGES, BATCHES_READ_AHEAD,
     MESSAGES_READ_AHEAD, FILTERED_BYTES_KEPT, SENT_IN_PLACE_BYTES, ROWS_READ_PER_WANTED, MESSAGES_PER_TURN,
-    SEARCH_WITHIN, SEARCH_PROGRESS, SEARCH_STRINGS_MAX, SEARCH_FIELD_BYTES_MAX, SEARCH_BYTES_PER_TURN, APPEND_WITHIN,
+    SEARCH_WITHIN, SEARCH_PROGRESS, SEARCH_STRINGS_MAX, SEARCH_FIELD_BYTES_MAX, SEARCH_BYTES_PER_TURN, APPEND_WITHIN, MULTIAPPEND_WITHIN,
 );

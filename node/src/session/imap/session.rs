@@ -48,7 +48,7 @@ pub(super) enum Doing {
     Nothing,
     /// AUTHENTICATE, between its lines.
     Exchange(Tag, Exchange),
-    /// APPEND, while its message comes.
+    /// APPEND, while its messages come.
     Append(Box<Incoming>),
     /// IDLE.
     Idle {
@@ -201,6 +201,7 @@ impl Session {
                 Ok(self.channel.flush().await?)
             }
             Event::Append(append) => Box::pin(self.append_offered(append)).await,
+            Event::AppendNext { tag, message } => Box::pin(self.append_next(&tag, message)).await,
             Event::AppendChunk(octets) => {
                 self.append_octets(&octets).await;
                 Ok(())
@@ -228,7 +229,7 @@ impl Session {
         self.abandon().await;
     }
 
-    /// Drops what is under way; the bytes of a message that was not appended are freed.
+    /// Drops what is under way; the bytes of messages that were not appended are freed.
     async fn abandon(&mut self) {
         if let Doing::Append(incoming) = std::mem::replace(&mut self.doing, Doing::Nothing) {
             incoming.abort().await;

@@ -22,7 +22,7 @@ mod store;
 
 use mail_model::MailboxName;
 
-pub use append::Append;
+pub use append::{Append, AppendMessage};
 pub(crate) use authenticate::read_auth_line;
 pub use authenticate::{AuthResponse, Authenticate};
 pub use copy::CopyCommand;

@@ -18,7 +18,7 @@ pub struct Capabilities {
 const ALWAYS: &str = " IMAP4rev1 LITERAL+ SASL-IR ID";
 const PASSWORDS: &str = " AUTH=PLAIN AUTH=LOGIN";
 const NO_PASSWORDS: &str = " LOGINDISABLED";
-const AUTHENTICATED: &str = " IDLE NAMESPACE UIDPLUS UNSELECT MOVE CHILDREN SPECIAL-USE";
+const AUTHENTICATED: &str = " IDLE NAMESPACE UIDPLUS MULTIAPPEND UNSELECT MOVE CHILDREN SPECIAL-USE";
 
 /// Appends the names, each after a space.
 pub(super) fn put_capabilities(out: &mut BytesMut, capabilities: &Capabilities) {
@@ -70,7 +70,7 @@ mod tests {
         );
         let after = line(true, true, true);
         assert!(
-            after.contains(" UIDPLUS ") && !after.contains("STARTTLS") && !after.contains("AUTH="),
+            after.contains(" UIDPLUS MULTIAPPEND ") && !after.contains("STARTTLS") && !after.contains("AUTH="),
             "{after}"
         );
     }

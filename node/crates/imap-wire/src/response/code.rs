@@ -189,6 +189,7 @@ mod tests {
                 "[COPYUID 38505 304,319:320 3956:3958]",
             ),
             (Code::AppendUid(validity, &to[..1]), "[APPENDUID 38505 3956]"),
+            (Code::AppendUid(validity, &to), "[APPENDUID 38505 3956:3958]"),
             (
                 Code::PermanentFlags {
                     flags: &flags,

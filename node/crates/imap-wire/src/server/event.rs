@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::command::{Append, AuthResponse, Tagged};
+use crate::command::{Append, AppendMessage, AuthResponse, Tagged};
 use crate::refusal::Rejected;
 use crate::tag::Tag;
 
@@ -17,9 +17,17 @@ pub enum Event {
     /// A message is announced: answer with [`crate::ImapServer::accept_append`] or
     /// [`crate::ImapServer::refuse_append`]. Nothing else comes before that.
     Append(Append),
+    /// The accepted message is whole, and the same command announces another one (MULTIAPPEND): answer as to
+    /// [`Event::Append`]. A refusal is the end of the command, and none of its messages is appended.
+    AppendNext {
+        /// The tag of the APPEND.
+        tag: Tag,
+        /// The message that would come.
+        message: AppendMessage,
+    },
     /// The next octets of the accepted message; never empty, never with a NUL.
     AppendChunk(Bytes),
-    /// The accepted message and its command are whole: append it, and answer under the tag.
+    /// The last accepted message and its command are whole: append all of its messages, and answer under the tag.
     AppendEnd {
         /// The tag of the APPEND.
         tag: Tag,

@@ -1,16 +1,16 @@
-//! Literals: those that are collected, the message of APPEND, and those of refused commands (RFC 3501 4.3, RFC 7888).
+//! Literals: those that are collected, the messages of APPEND, and those of refused commands (RFC 3501 4.3, RFC 7888).
 //!
 //! Invariant: before octets of a literal are taken as anything else, they have been counted off. A synchronizing one
 //! that is refused never comes; a non-synchronizing one is dropped, or, when it is larger than what could be accepted,
 //! ends the connection.
 
-use super::{Event, ImapServer, Mode, Step, not_now};
+use super::{AppendUnderWay, Event, ImapServer, Mode, Step, not_now};
 use crate::command::append::{self, Announced};
 use crate::command::{Append, read_head};
-use crate::limits::{COMMAND_BYTES_MAX, LITERAL_BYTES_MAX, LITERAL_BYTES_MAX_BEFORE_LOGIN};
+use crate::limits::{APPEND_MESSAGES_MAX, COMMAND_BYTES_MAX, LITERAL_BYTES_MAX, LITERAL_BYTES_MAX_BEFORE_LOGIN};
 use crate::refusal::Refusal;
 use crate::response::Code;
-use crate::syntax::{LiteralMarker, literal_marker};
+use crate::syntax::{Cursor, LiteralMarker, literal_marker};
 use crate::tag::Tag;
 
 const TOO_LARGE: &str = "the literal is too large";
@@ -36,18 +36,12 @@ impl ImapServer {
         let tag = head.tag;
         match announced {
             Ok(Announced::MailboxName) => self.step_collect(marker, Some(tag)),
-            Ok(Announced::Message { mailbox, flags, date }) => {
-                let size = marker.size;
-                self.step_offer(
-                    Append {
-                        tag,
-                        mailbox,
-                        flags,
-                        date,
-                        size,
-                    },
-                    marker,
-                )
+            Ok(Announced::Message(mailbox, message)) => {
+                let command = AppendUnderWay {
+                    tag: tag.clone(),
+                    messages: 1,
+                };
+                self.step_offer(command, marker, Event::Append(Append { tag, mailbox, message }))
             }
             Err(refusal) => self.refuse_literal(marker, Some(tag), refusal),
         }
@@ -93,26 +87,26 @@ impl ImapServer {
         Step::Again
     }
 
-    /// An announced message.
-    fn step_offer(&mut self, append: Append, marker: LiteralMarker) -> Step {
-        let tag = append.tag.clone();
-        if append.size == 0 {
-            // RFC 3502 has clients abort so.
-            let refusal = Refusal::no(Code::Cannot, "there is no message of no octets");
-            return self.refuse_literal(marker, Some(tag), refusal);
-        }
-        if append.size > self.append_limit.0 {
-            let refusal = Refusal::no(Code::TooBig, "the message is too large");
-            return self.refuse_literal(marker, Some(tag), refusal);
-        }
-        self.command = Vec::new();
-        self.errors = 0;
-        self.mode = Mode::AppendOffered {
-            tag,
-            size: append.size,
-            synchronizing: marker.synchronizing,
+    /// A message of `command` that is announced by `event`.
+    fn step_offer(&mut self, command: AppendUnderWay, marker: LiteralMarker, event: Event) -> Step {
+        let refusal = if marker.size == 0 {
+            // RFC 3502 6.3.11 has clients abort so.
+            Refusal::no(Code::Cannot, "there is no message of no octets")
+        } else if marker.size > self.append_limit.0 {
+            Refusal::no(Code::TooBig, "the message is too large")
+        } else if command.messages > APPEND_MESSAGES_MAX {
+            Refusal::no(Code::Limit, "too many messages in one command")
+        } else {
+            self.command = Vec::new();
+            self.errors = 0;
+            self.mode = Mode::AppendOffered {
+                command,
+                size: marker.size,
+                synchronizing: marker.synchronizing,
+            };
+            return Step::Event(event);
         };
-        Step::Event(Event::Append(append))
+        self.refuse_literal(marker, Some(command.tag), refusal)
     }
 
     /// Ends the collected command, whose literal is not wanted.
@@ -140,19 +134,23 @@ impl ImapServer {
     }
 
     pub(super) fn step_accepted(&mut self) -> Step {
-        if let Mode::AppendAccepted { tag, size } = std::mem::replace(&mut self.mode, Mode::Line) {
-            self.mode = Mode::AppendOctets { tag, remaining: size };
+        if let Mode::AppendAccepted { command, size } = std::mem::replace(&mut self.mode, Mode::Line) {
+            self.mode = Mode::AppendOctets {
+                command,
+                remaining: size,
+            };
         }
         Step::Event(Event::Continue)
     }
 
     pub(super) fn step_message(&mut self) -> Step {
-        let Mode::AppendOctets { tag, remaining } = &mut self.mode else {
+        let Mode::AppendOctets { command, remaining } = &mut self.mode else {
             return Step::Again;
         };
         if *remaining == 0 {
-            let tag = tag.clone();
-            self.mode = Mode::AppendTail { tag };
+            if let Mode::AppendOctets { command, .. } = std::mem::replace(&mut self.mode, Mode::Line) {
+                self.mode = Mode::AppendTail { command };
+            }
             return Step::Again;
         }
         let Some(octets) = self.input.take(*remaining) else {
@@ -161,7 +159,7 @@ impl ImapServer {
         *remaining = remaining.saturating_sub(octets.len() as u64);
         if octets.contains(&0) {
             // RFC 3501 4.3.1: only literal8 of BINARY could carry it.
-            let (tag, remaining) = (tag.clone(), *remaining);
+            let (tag, remaining) = (command.tag.clone(), *remaining);
             self.mode = Mode::Skip { remaining };
             return self.reject(Some(tag), Refusal::bad("a message has no NUL"));
         }
@@ -173,16 +171,28 @@ impl ImapServer {
             Ok(line) => line,
             Err(step) => return step,
         };
-        let Mode::AppendTail { tag } = std::mem::replace(&mut self.mode, Mode::Line) else {
+        let Mode::AppendTail { mut command } = std::mem::replace(&mut self.mode, Mode::Line) else {
             return Step::Again;
         };
-        self.bare_lf = false;
-        if line.is_empty() && !bare_lf {
-            return Step::Event(Event::AppendEnd { tag });
-        }
-        match self.skip_after(&line) {
-            Some(fatal) => fatal,
-            None => self.reject(Some(tag), Refusal::bad("APPEND ends after its message")),
+        let Some(marker) = literal_marker(&line) else {
+            return if line.is_empty() && !bare_lf {
+                Step::Event(Event::AppendEnd { tag: command.tag })
+            } else {
+                self.reject(Some(command.tag), Refusal::bad("APPEND ends after its last message"))
+            };
+        };
+        let read = if bare_lf {
+            Err(Refusal::bad("a line ends in CR and LF"))
+        } else {
+            append::read_message(&mut Cursor::new(&line), marker)
+        };
+        let tag = command.tag.clone();
+        match read {
+            Ok(message) => {
+                command.messages += 1;
+                self.step_offer(command, marker, Event::AppendNext { tag, message })
+            }
+            Err(refusal) => self.refuse_literal(marker, Some(tag), refusal),
         }
     }
 

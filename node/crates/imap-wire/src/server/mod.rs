@@ -54,13 +54,17 @@ enum Mode {
     /// A literal that is collected.
     Literal { remaining: usize },
     /// Not read: the session has to decide about a message.
-    AppendOffered { tag: Tag, size: u64, synchronizing: bool },
+    AppendOffered {
+        command: AppendUnderWay,
+        size: u64,
+        synchronizing: bool,
+    },
     /// The message is accepted, the client waits to hear it.
-    AppendAccepted { tag: Tag, size: u64 },
+    AppendAccepted { command: AppendUnderWay, size: u64 },
     /// The message.
-    AppendOctets { tag: Tag, remaining: u64 },
-    /// The end of the APPEND after its message.
-    AppendTail { tag: Tag },
+    AppendOctets { command: AppendUnderWay, remaining: u64 },
+    /// What follows the message: the end of the APPEND, or the next one.
+    AppendTail { command: AppendUnderWay },
     /// A literal of a refused command.
     Skip { remaining: u64 },
     /// A line of a refused command, after a literal.
@@ -71,6 +75,14 @@ enum Mode {
     Auth { tag: Tag },
     /// Nothing any more.
     Ended,
+}
+
+/// An APPEND some of whose messages were announced.
+#[derive(Debug)]
+struct AppendUnderWay {
+    tag: Tag,
+    /// How many, that being decided about included.
+    messages: usize,
 }
 
 /// What one step of the machine gives.
@@ -138,17 +150,20 @@ impl ImapServer {
     pub fn accept_append(&mut self) {
         self.mode = match std::mem::replace(&mut self.mode, Mode::Line) {
             Mode::AppendOffered {
-                tag,
+                command,
                 size,
                 synchronizing: true,
-            } => Mode::AppendAccepted { tag, size },
-            Mode::AppendOffered { tag, size, .. } => Mode::AppendOctets { tag, remaining: size },
+            } => Mode::AppendAccepted { command, size },
+            Mode::AppendOffered { command, size, .. } => Mode::AppendOctets {
+                command,
+                remaining: size,
+            },
             other => other,
         };
     }
 
-    /// Refuses the announced message; the session sends the tagged NO itself. Octets that come nevertheless are
-    /// dropped.
+    /// Refuses the announced message, and with it its command; the session sends the tagged NO itself. Octets that come
+    /// nevertheless are dropped, further messages of the command among them.
     pub fn refuse_append(&mut self) {
         self.mode = match std::mem::replace(&mut self.mode, Mode::Line) {
             Mode::AppendOffered {

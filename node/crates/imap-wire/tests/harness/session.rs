@@ -7,7 +7,7 @@ use imap_wire::command::{
 };
 use imap_wire::limits::AppendLimit;
 use imap_wire::response::{self, Capabilities, Code, FetchReply, ListAttribute, Status};
-use imap_wire::{Command, Event, ImapServer, Numbering, SequenceSet, SessionState, Tag, Tagged};
+use imap_wire::{AppendMessage, Command, Event, ImapServer, Numbering, SequenceSet, SessionState, Tag, Tagged};
 use mail_model::{
     FlagSet, InternalDate, LoginExchange, LoginStep, MailboxName, SeqNum, SpecialUse, SystemFlags, Uid, UidValidity,
     read_plain,
@@ -18,12 +18,15 @@ const TEXT: &str = "hello\r\n";
 const NAMES: [&str; 4] = ["INBOX", "Sent", "Sent/2024", "Entw\u{fc}rfe"];
 /// Largest message that the session takes by APPEND.
 const APPEND_MAX: u64 = 1_000;
+/// Messages of one APPEND, after which its quota is used up.
+const APPEND_MESSAGES: usize = 3;
 
 pub(super) struct Session {
     machine: ImapServer,
     out: BytesMut,
     flags: Vec<FlagSet>,
-    appended: Vec<u8>,
+    /// Messages of the APPEND under way.
+    appended: Vec<Vec<u8>>,
     login: Option<(Tag, LoginExchange)>,
     plain: Option<Tag>,
     closed: bool,
@@ -85,16 +88,23 @@ impl Session {
             }
             Event::Append(append) => {
                 self.appended.clear();
-                let (flags, date) = (append.flags.unwrap_or_default(), append.date.unwrap_or_default());
-                let text = format!("to {} {:?} {}", append.mailbox, flags.system, date.utc_seconds);
-                response::write_untagged(&mut self.out, Status::Ok, None, &text);
-                self.machine.accept_append();
+                self.accept(append.mailbox.as_str(), append.message);
             }
-            Event::AppendChunk(chunk) => self.appended.extend_from_slice(&chunk),
+            Event::AppendNext { tag, .. } if self.appended.len() == APPEND_MESSAGES => {
+                self.machine.refuse_append();
+                self.end(&tag, Status::No, Some(&Code::OverQuota), "that is enough");
+            }
+            Event::AppendNext { message, .. } => self.accept("the same", message),
+            Event::AppendChunk(chunk) => {
+                let message = self.appended.last_mut().expect("a message was accepted");
+                message.extend_from_slice(&chunk);
+            }
             Event::AppendEnd { tag } => {
-                let (validity, uids) = (UidValidity::MIN, [uid(14)]);
-                let text = format!("appended {} octets", self.appended.len());
-                self.end(&tag, Status::Ok, Some(&Code::AppendUid(validity, &uids)), &text);
+                let uids: Vec<Uid> = (14..).zip(&self.appended).map(|(number, _)| uid(number)).collect();
+                let sizes: Vec<String> = self.appended.iter().map(|message| message.len().to_string()).collect();
+                let text = format!("appended {} octets", sizes.join(" and "));
+                let code = Code::AppendUid(UidValidity::MIN, &uids);
+                self.end(&tag, Status::Ok, Some(&code), &text);
             }
             Event::Rejected(rejected) => {
                 (self.login, self.plain) = (None, None);
@@ -107,6 +117,14 @@ impl Session {
                 self.closed = true;
             }
         }
+    }
+
+    fn accept(&mut self, mailbox: &str, message: AppendMessage) {
+        let (flags, date) = (message.flags.unwrap_or_default(), message.date.unwrap_or_default());
+        let text = format!("to {mailbox} {:?} {}", flags.system, date.utc_seconds);
+        response::write_untagged(&mut self.out, Status::Ok, None, &text);
+        self.appended.push(Vec::new());
+        self.machine.accept_append();
     }
 
     fn end(&mut self, tag: &Tag, status: Status, code: Option<&Code<'_>>, text: &str) {

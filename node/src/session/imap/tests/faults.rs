@@ -38,6 +38,8 @@ struct Faulty {
     /// Reads that were refused.
     refused: Arc<AtomicUsize>,
     proposed: Arc<AtomicBool>,
+    /// Commands that took effect.
+    done: Arc<AtomicUsize>,
 }
 
 impl Faulty {
@@ -49,6 +51,7 @@ impl Faulty {
             held: Arc::new(Semaphore::new(0)),
             refused: Arc::default(),
             proposed: Arc::default(),
+            done: Arc::default(),
         }
     }
 
@@ -84,6 +87,7 @@ impl GroupClient for Faulty {
                 self.held.acquire().await.expect("is never closed").forget();
             }
             let applied = self.inner.propose(group, command, within).await;
+            self.done.fetch_add(1, Ordering::AcqRel);
             if self.is(Fault::Uncertain) {
                 return Err(ProposeError::Uncertain { group, reason });
             }
@@ -227,6 +231,43 @@ async fn p6_an_upload_that_is_uncertain_is_certainly_no_message() {
     faulty.set(None);
     client
         .run("C: a STATUS INBOX (MESSAGES)\nS: * STATUS INBOX (MESSAGES 2)\nS: a OK …")
+        .await;
+    check(&node).await;
+}
+
+#[tokio::test]
+async fn p6_several_messages_are_none_or_all_whatever_is_uncertain() {
+    let (node, _elsewhere, faulty, mut client) = trouble().await;
+    // The upload of the first one is uncertain: that it is no message is certain.
+    faulty.set(Fault::Uncertain);
+    client
+        .run("C: a APPEND INBOX {5}\nS: + go on\nC: 12345 {5}\nS: + go on\nC: 12345\nS: a NO [UNAVAILABLE] …")
+        .await;
+    faulty.set(None);
+    client
+        .run("C: b STATUS INBOX (MESSAGES)\nS: * STATUS INBOX (MESSAGES 2)\nS: b OK …")
+        .await;
+    // The entry that makes them messages is.
+    let before = faulty.done.load(Ordering::Acquire);
+    client
+        .run("C: c APPEND INBOX {5}\nS: + go on\nC: 12345 {5}\nS: + go on\nC= 123")
+        .await;
+    while faulty.done.load(Ordering::Acquire) == before {
+        tokio::task::yield_now().await;
+    }
+    faulty.set(Fault::Uncertain);
+    client.send(b"45\r\n").await;
+    let mut lines = Vec::new();
+    while let Some(line) = client.line().await {
+        lines.push(line);
+    }
+    let bye = lines.last().expect("a line");
+    assert!(bye.starts_with("* BYE [UNAVAILABLE] "), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.starts_with("c ")), "{lines:?}");
+    faulty.set(None);
+    let mut client = Client::logged_in(&node.services).await;
+    client
+        .run("C: d STATUS INBOX (MESSAGES)\nS: * STATUS INBOX (MESSAGES 4)\nS: d OK …")
         .await;
     check(&node).await;
 }

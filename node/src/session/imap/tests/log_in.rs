@@ -21,7 +21,7 @@ async fn capabilities_follow_the_log_in() {
              C: c SELECT INBOX
              S: c BAD …
              C: d LOGIN user1@demo.test demo
-             S: d OK [CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID IDLE NAMESPACE UIDPLUS UNSELECT MOVE CHILDREN SPECIAL-USE] logged in
+             S: d OK [CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID IDLE NAMESPACE UIDPLUS MULTIAPPEND UNSELECT MOVE CHILDREN SPECIAL-USE] logged in
              C: e LOGIN user1@demo.test demo
              S: e BAD …
              C: f ID (\"name\" \"transcript\")

@@ -1,5 +1,6 @@
 //! Sessions over streams in memory, against a node with real groups.
 
+mod appends;
 mod bodies;
 mod concurrency;
 mod faults;
