@@ -336,3 +336,67 @@ fn read_with_curl(cluster: &Cluster, read: &[Read], dir: &Path) {
         );
     }
 }
+
+#[test]
+fn messages_appended_together_are_there_together_or_not_at_all() {
+    let cluster = Cluster::start(Shape {
+        groups: 2,
+        accounts: 1,
+        ..Shape::SMALL
+    });
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        fs::write(&path, bytes).expect("a file can be written");
+        path
+    };
+    let messages: Vec<Vec<u8>> = [40, 700_000, 300, 5_000, 260_000]
+        .into_iter()
+        .zip(b'a'..)
+        .map(|(len, letter)| [b"Subject: x\r\n\r\n".as_slice(), &vec![letter; len]].concat())
+        .collect();
+    let good: Vec<_> = (0..)
+        .zip(&messages)
+        .map(|(at, bytes)| file(&format!("good{at}"), bytes))
+        .collect();
+    let (empty, nul) = (file("empty", b""), file("nul", b"Subject: x\r\n\r\n\0"));
+    let with = |last: &Path| [&good[..3], &[last.to_owned()]].concat();
+    let answers = Python::append_together(
+        &Place::new(&cluster, 2, dir.path()),
+        1,
+        &[with(&empty), with(&nul), good.clone(), vec![good[0].clone()]],
+    );
+    let replies: Vec<&str> = answers.iter().map(|(reply, _)| reply.as_str()).collect();
+    assert!(replies[0].starts_with("NO [CANNOT] "), "{replies:?}");
+    assert!(replies[1].starts_with("BAD "), "{replies:?}");
+    assert!(
+        replies[2].starts_with("OK [APPENDUID ") && replies[2].contains(" 1:5] "),
+        "{replies:?}"
+    );
+    assert!(
+        replies[3].starts_with("OK [APPENDUID ") && replies[3].contains(" 6] "),
+        "{replies:?}"
+    );
+    // The cancelled message is never asked for.
+    let asked: Vec<usize> = answers.iter().map(|(_, asked)| *asked).collect();
+    assert_eq!(asked, [3, 4, 5, 1]);
+
+    let mut wanted = messages;
+    wanted.push(wanted[0].clone());
+    for node in cluster.nodes() {
+        let read = Python::read_imap(&Place::new(&cluster, node, dir.path()), &[1]);
+        let found: Vec<&Vec<u8>> = read.iter().map(|message| &message.bytes).collect();
+        assert!(found.iter().copied().eq(&wanted), "n{node}: {} messages", found.len());
+        let flags: Vec<Vec<&str>> = read
+            .iter()
+            .map(|message| message.flags.iter().map(String::as_str).collect())
+            .collect();
+        assert_eq!(
+            flags,
+            [["Seen"], ["Draft"], ["Draft"], ["Draft"], ["Draft"], ["Seen"]],
+            "n{node}"
+        );
+    }
+    let check = cluster.tool(&["check"]);
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stdout));
+}

@@ -63,6 +63,29 @@ impl Python {
         send("append.py", &arguments, to, errands, answer)
     }
 
+    /// Puts messages into INBOX of an account over IMAP, those of each batch with one command. Gives the tagged replies,
+    /// and for how many messages of a batch the server asked.
+    ///
+    /// # Panics
+    /// When MULTIAPPEND is not offered.
+    #[must_use]
+    pub fn append_together(to: &Place, account: u32, batches: &[Vec<PathBuf>]) -> Vec<(String, usize)> {
+        let steps: Vec<Value> = batches.iter().map(|files| json!(files)).collect();
+        let plan = plan("append_together.py", to, &steps);
+        let mut command = script("append_together.py");
+        command
+            .arg(to.port(993))
+            .arg(&to.ca)
+            .args([PASSWORD, &address(account)])
+            .stdin(plan);
+        let answer = |line: &Value| {
+            let asked = line[2].as_u64().and_then(|asked| asked.try_into().ok());
+            let reply = format!("{} {}", string(&line[0]), string(&line[1]));
+            (reply, asked.expect("a number"))
+        };
+        lines(&mut command).iter().map(answer).collect()
+    }
+
     /// Reads all mailboxes of accounts over IMAP, in the order in which messages are told. Leaves their flags alone.
     #[must_use]
     pub fn read_imap(from: &Place, accounts: &[u32]) -> Vec<Read> {
