@@ -145,7 +145,8 @@ async fn idle_tells_what_happens_at_once() {
     let node = node_with_accounts(1).await;
     let elsewhere = OtherNode::of(&node);
     let mut idler = Client::selected(&node.services).await;
-    let mut other = Client::selected(&elsewhere.services).await;
+    // It has not selected the mailbox, so nobody but the idler can have the message as recent.
+    let mut other = Client::logged_in(&elsewhere.services).await;
     run(
         &mut [&mut idler, &mut other],
         r#"1C: a IDLE
@@ -153,9 +154,13 @@ async fn idle_tells_what_happens_at_once() {
            2C+ a APPEND INBOX|Subject: 1\r\n\r\n
            1S: * 1 EXISTS
            1S: * 1 RECENT
-           2S: * 1 EXISTS
-           2S: a OK [APPENDUID … 1] appended
-           2C: b STORE 1 +FLAGS (\Flagged \Deleted)
+           2S: a OK [APPENDUID … 1] appended"#,
+    )
+    .await;
+    other.command("SELECT INBOX").await;
+    run(
+        &mut [&mut idler, &mut other],
+        r#"2C: b STORE 1 +FLAGS (\Flagged \Deleted)
            2S: * 1 FETCH (FLAGS (\Flagged \Deleted))
            2S: b OK stored
            1S: * 1 FETCH (FLAGS (\Flagged \Deleted \Recent))
