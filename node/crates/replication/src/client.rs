@@ -4,13 +4,14 @@
 //! - A request keeps its name however often it is asked, so asking again is harmless.
 //! - "Not done" is said only of a request that no leader took, or that a `Cancel` entry stopped (DESIGN P6).
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use mail_model::{BlobId, GroupId, LogIndex, NodeId};
 use openraft::type_config::TypeConfigExt;
 use shelf::piece;
+use tokio::sync::mpsc::{self, Sender};
 
 use crate::api::{
     Applied, BoxFuture, CheckedPiece, Command, Feed, FeedEvent, GroupClient, ProposeError, QueryReply, ReadError, Token,
@@ -394,18 +395,55 @@ impl<C: GroupTypes> Inner<C> {
         read.await.unwrap_or(nothing)
     }
 
+    /// Tells a subscriber of the events that other nodes have, until it is gone.
+    pub(crate) fn follow_elsewhere(self: &Arc<Self>, group: GroupId, topic: u64, sender: Sender<FeedEvent>) {
+        let inner = Arc::downgrade(self);
+        let following = async move {
+            for number in 0.. {
+                let Some(inner) = inner.upgrade() else { return };
+                // The first question only finds somebody to ask, for what has happened meanwhile not to wait for the next.
+                let within_ms = if number == 0 { 0 } else { FOLLOW_MS };
+                let events = inner.next_events(group, topic, within_ms, number).await;
+                drop(inner);
+                let is_answered = events.is_ok();
+                for event in events.unwrap_or_default().into_iter().chain([FeedEvent::Lagged]) {
+                    if sender.send(event).await.is_err() {
+                        return;
+                    }
+                }
+                if !is_answered {
+                    C::sleep(Duration::from_millis(RETRY_MS_MAX)).await;
+                }
+            }
+        };
+        drop(C::spawn(following));
+    }
+
     /// Events of a topic from another node, in long questions. Between two of them some may be lost.
-    async fn next_events(&self, group: GroupId, topic: u64, number: usize) -> Result<Vec<FeedEvent>, String> {
+    async fn next_events(
+        &self,
+        group: GroupId,
+        topic: u64,
+        within_ms: u64,
+        number: usize,
+    ) -> Result<Vec<FeedEvent>, String> {
         let row = RequestRow::Follow {
             group,
             topic,
-            within_ms: FOLLOW_MS,
+            within_ms,
         };
         let node = self
             .likely_leader(group, number)
             .ok_or_else(|| "no replica in order".to_owned())?;
-        let within = Duration::from_millis(FOLLOW_MS + ATTEMPT_MS);
-        let reply = self.call(node, Class::Log, rpc::write_request(&row, &[]), within).await;
+        let within = Duration::from_millis(within_ms + ATTEMPT_MS);
+        let call = self.call(node, Class::Log, rpc::write_request(&row, &[]), within);
+        let reply = tokio::select! {
+            biased;
+            reply = call => reply,
+            () = self.health.wait_for(|health| health.dead.contains(&node)) => {
+                Err(TransportError::NoReply(node, "the node died".to_owned()))
+            }
+        };
         let reply = reply.map_err(|error| error.to_string())?;
         match rpc::read_reply(&reply).map_err(|error| error.to_string())? {
             (ReplyRow::Events { events }, mut rest) => events
@@ -488,26 +526,12 @@ impl<C: GroupTypes> GroupClient for Replicator<C> {
     }
 
     fn subscribe(&self, group: GroupId, topic: u64) -> Feed {
-        if let Some(replica) = self.inner.of_group(group).into_iter().next() {
-            return replica.feeds().subscribe(topic);
+        let mut here = self.inner.of_group(group).into_iter();
+        if let Some(feed) = here.find_map(|replica| replica.feeds().subscribe(topic)) {
+            return feed;
         }
-        let (sender, receiver) = tokio::sync::mpsc::channel(FEED_EVENTS_MAX);
-        let inner = std::sync::Arc::downgrade(&self.inner);
-        let following = async move {
-            for number in 0.. {
-                let Some(inner) = inner.upgrade() else { return };
-                let mut events = inner.next_events(group, topic, number).await.unwrap_or_default();
-                events.push(FeedEvent::Lagged);
-                drop(inner);
-                for event in events {
-                    if sender.send(event).await.is_err() {
-                        return;
-                    }
-                }
-                C::sleep(Duration::from_millis(RETRY_MS_MAX)).await;
-            }
-        };
-        drop(C::spawn(following));
+        let (sender, receiver) = mpsc::channel(FEED_EVENTS_MAX);
+        self.inner.follow_elsewhere(group, topic, sender);
         Feed::new(receiver)
     }
 

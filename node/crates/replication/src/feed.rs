@@ -3,9 +3,10 @@
 //! Invariants
 //! - Events reach a subscriber in the order of the log. One that does not keep up loses events and is told so.
 //! - Delivering never waits.
+//! - When the replica stops that the events come from, its subscribers are handed on, and nobody subscribes here any more.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use shelf::StateEvent;
@@ -21,29 +22,54 @@ struct Subscriber {
     lagged: bool,
 }
 
+#[derive(Default)]
+struct Following {
+    topics: BTreeMap<u64, Vec<Subscriber>>,
+    is_closed: bool,
+}
+
 /// Who follows what in one group.
 #[derive(Default)]
 pub(crate) struct FeedHub {
-    topics: Mutex<BTreeMap<u64, Vec<Subscriber>>>,
+    following: Mutex<Following>,
 }
 
 impl FeedHub {
-    /// Follows `topic` from now on, until the feed is dropped.
-    pub(crate) fn subscribe(&self, topic: u64) -> Feed {
+    fn lock(&self) -> MutexGuard<'_, Following> {
+        self.following.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Follows `topic` from now on, until the feed is dropped; `None` once there will be no events any more.
+    pub(crate) fn subscribe(&self, topic: u64) -> Option<Feed> {
+        let mut following = self.lock();
+        if following.is_closed {
+            return None;
+        }
         let (sender, receiver) = mpsc::channel(FEED_EVENTS_MAX);
-        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        topics
-            .entry(topic)
-            .or_default()
-            .push(Subscriber { sender, lagged: false });
-        Feed::new(receiver)
+        let subscribers = following.topics.entry(topic).or_default();
+        subscribers.push(Subscriber { sender, lagged: false });
+        Some(Feed::new(receiver))
+    }
+
+    /// There will be no more events. Returns who waits for some, by topic.
+    pub(crate) fn close(&self) -> Vec<(u64, Sender<FeedEvent>)> {
+        let mut following = self.lock();
+        following.is_closed = true;
+        let topics = std::mem::take(&mut following.topics);
+        let of_topic = |(topic, subscribers): (u64, Vec<Subscriber>)| {
+            let senders = subscribers
+                .into_iter()
+                .map(move |subscriber| (topic, subscriber.sender));
+            senders.filter(|(_, sender)| !sender.is_closed())
+        };
+        topics.into_iter().flat_map(of_topic).collect()
     }
 
     pub(crate) fn deliver(&self, events: Vec<StateEvent>) {
         if events.is_empty() {
             return;
         }
-        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        let topics = &mut self.lock().topics;
         for event in events {
             let Some(subscribers) = topics.get_mut(&event.topic) else {
                 continue;
@@ -61,7 +87,7 @@ impl FeedHub {
 
     /// Everybody may have missed something: the state was replaced by a snapshot.
     pub(crate) fn lag(&self) {
-        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        let topics = &mut self.lock().topics;
         for subscribers in topics.values_mut() {
             subscribers.retain_mut(|subscriber| subscriber.tell(&FeedEvent::Lagged));
         }
@@ -106,7 +132,7 @@ mod tests {
     #[test]
     fn events_reach_their_topic_in_order() {
         let hub = FeedHub::default();
-        let (mut one, mut two) = (hub.subscribe(1), hub.subscribe(2));
+        let [mut one, mut two] = [1, 2].map(|topic| hub.subscribe(topic).expect("it is open"));
         hub.deliver(vec![event(5, 1), event(6, 2), event(7, 1)]);
         let tokens: Vec<_> = std::iter::from_fn(|| one.try_next()).collect();
         assert!(matches!(
@@ -122,7 +148,7 @@ mod tests {
     #[test]
     fn a_slow_subscriber_is_told_that_it_lost_events() {
         let hub = FeedHub::default();
-        let mut slow = hub.subscribe(1);
+        let mut slow = hub.subscribe(1).expect("it is open");
         let count = u64::try_from(FEED_EVENTS_MAX).expect("fits") + 3;
         (1..=count).for_each(|index| hub.deliver(vec![event(index, 1)]));
         let seen = std::iter::from_fn(|| slow.try_next()).count();
@@ -137,6 +163,20 @@ mod tests {
         let hub = FeedHub::default();
         drop(hub.subscribe(1));
         hub.deliver(vec![event(1, 1)]);
-        assert!(hub.topics.lock().expect("not poisoned").is_empty());
+        assert!(hub.lock().topics.is_empty());
+    }
+
+    #[test]
+    fn who_still_waits_when_it_closes_is_handed_on_and_nobody_comes_after() {
+        let hub = FeedHub::default();
+        let mut waits = hub.subscribe(7).expect("it is open");
+        drop(hub.subscribe(8));
+        let handed_on = hub.close();
+        let [(7, sender)] = &handed_on[..] else {
+            panic!("{} are handed on", handed_on.len());
+        };
+        sender.try_send(FeedEvent::Lagged).expect("there is room");
+        assert_eq!(waits.try_next(), Some(FeedEvent::Lagged));
+        assert!(hub.subscribe(7).is_none());
     }
 }

@@ -204,8 +204,8 @@ impl<C: GroupTypes> Inner<C> {
             .unwrap_or_default()
     }
 
-    /// A shelf has failed: its replicas answer nobody any more.
-    pub(crate) async fn lose_replica(&self, id: ReplicaId, error: &ShelfError) {
+    /// A shelf has failed: its replicas answer nobody any more, and who waits for their events gets those of others.
+    pub(crate) async fn lose_replica(self: &Arc<Self>, id: ReplicaId, error: &ShelfError) {
         let lost = self
             .replicas
             .write()
@@ -215,6 +215,9 @@ impl<C: GroupTypes> Inner<C> {
         tracing::error!(group = %replica.group(), replica = %id, %error, "replica stopped: its shelf has failed");
         let shelf = replica.place().shelf;
         self.health.modify(|health| health.own_bad_shelves.insert(shelf));
+        for (topic, subscriber) in replica.feeds().close() {
+            self.follow_elsewhere(replica.group(), topic, subscriber);
+        }
         replica.stop().await;
     }
 
@@ -505,10 +508,10 @@ impl<C: GroupTypes> Inner<C> {
     }
 
     async fn follow_here(&self, group: GroupId, topic: u64, within_ms: u64) -> Bytes {
-        let Some(replica) = self.of_group(group).into_iter().next() else {
+        let mut here = self.of_group(group).into_iter();
+        let Some(mut feed) = here.find_map(|replica| replica.feeds().subscribe(topic)) else {
             return refused(format!("no replica of group {group} here"));
         };
-        let mut feed = replica.feeds().subscribe(topic);
         let within = Duration::from_millis(within_ms.min(FOLLOW_MS));
         let mut events = Vec::new();
         let mut rest = BytesMut::new();
