@@ -26,7 +26,7 @@ SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 TARBALL ?= holdfast.tar.gz
 
-.PHONY: help deps deps-test deps-bench build install tarball demo test bench bench-micro profile chaos kill-rounds fuzz
+.PHONY: help deps deps-test deps-bench build install tarball demo test bench bench-micro profile chaos kill-rounds power-cuts link-cuts fuzz
 
 help:
 	@echo "make demo         build, and run a three-node cluster on this machine with accounts ready to use"
@@ -36,6 +36,8 @@ help:
 	@echo "make profile      where the CPU of the nodes goes: ARGS=\"delivery --servers three-nodes\""
 	@echo "make chaos        simulate clusters under faults: SEED=1 RUNS=20"
 	@echo "make kill-rounds  kill nodes of a real cluster while mail comes in: SEED=1 ROUNDS=20"
+	@echo "make power-cuts   cut the power of nodes of a real cluster while mail comes in: SEED=1 ROUNDS=20; needs /dev/fuse and root"
+	@echo "make link-cuts    the same with links of shelves, which come back: SEED=1 ROUNDS=20"
 	@echo "make install      build, and install into PREFIX=/usr/local below DESTDIR, with a unit for systemd"
 	@echo "make tarball      the same as a tarball, to be unpacked at the root of other machines: TARBALL=holdfast.tar.gz"
 	@echo "make fuzz         feed parsers, frames and records with what breaks them: SECONDS=60 each, TARGETS=\"imap mime\""
@@ -112,6 +114,12 @@ chaos: deps
 
 kill-rounds: deps
 	cargo run --quiet --locked -p chaos-tests --bin chaos -- kill --seed $(SEED) --rounds $(ROUNDS)
+
+power-cuts: deps
+	cargo run --quiet --locked -p chaos-tests --bin chaos -- power-cuts --seed $(SEED) --rounds $(ROUNDS)
+
+link-cuts: deps
+	cargo run --quiet --locked -p chaos-tests --bin chaos -- link-cuts --seed $(SEED) --rounds $(ROUNDS)
 
 fuzz: deps
 	fuzz/run $(SECONDS) $(TARGETS)

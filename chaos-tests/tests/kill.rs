@@ -1,6 +1,6 @@
 //! The rounds of kills that every run of the suite includes; `make kill-rounds` has more of them.
 
-use chaos_tests::kill;
+use chaos_tests::kill::{self, Harm};
 
 const SEED: u64 = 1;
 const ROUNDS: u32 = 20;
@@ -8,7 +8,7 @@ const ROUNDS: u32 = 20;
 #[test]
 fn nothing_acknowledged_is_lost_or_doubled_when_nodes_are_killed() {
     println!("seed {SEED}, {ROUNDS} rounds");
-    let report = kill::run(SEED, ROUNDS).unwrap_or_else(|violation| panic!("{violation}"));
+    let report = kill::run(SEED, ROUNDS, Harm::Kill).unwrap_or_else(|violation| panic!("{violation}"));
     println!("{report}");
     let counts = &report.counts;
     let least = [

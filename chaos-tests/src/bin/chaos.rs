@@ -3,7 +3,7 @@
 
 use std::process::ExitCode;
 
-use chaos_tests::kill;
+use chaos_tests::kill::{self, Harm};
 use chaos_tests::sim::{self, Shape, nemesis::Sabotage};
 use clap::{Parser, Subcommand};
 
@@ -36,6 +36,26 @@ enum Command {
         #[arg(long, default_value_t = 20)]
         rounds: u32,
     },
+    /// Cut the power of nodes of a real cluster on this machine while mail comes in: what they have not synced is lost
+    #[command(after_help = "Example: chaos power-cuts --seed 1 --rounds 20")]
+    PowerCuts {
+        /// Decides whose power is cut when, what that loses, and what is sent
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How many rounds; in every second the power of all nodes is cut at once
+        #[arg(long, default_value_t = 20)]
+        rounds: u32,
+    },
+    /// Cut the links of shelves of a real cluster on this machine while mail comes in
+    #[command(after_help = "Example: chaos link-cuts --seed 1 --rounds 20")]
+    LinkCuts {
+        /// Decides which link is cut when, and what is sent
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// How many rounds
+        #[arg(long, default_value_t = 20)]
+        rounds: u32,
+    },
 }
 
 /// One seed in so many is run with wrong clocks alone as well.
@@ -44,20 +64,27 @@ const CLOCKS_EVERY: u64 = 5;
 fn main() -> ExitCode {
     match Args::parse().command {
         Command::Simulate { seed, runs } => simulate(seed, runs),
-        Command::Kill { seed, rounds } => kill_rounds(seed, rounds),
+        Command::Kill { seed, rounds } => kill_rounds(seed, rounds, Harm::Kill),
+        Command::PowerCuts { seed, rounds } => kill_rounds(seed, rounds, Harm::PowerCut),
+        Command::LinkCuts { seed, rounds } => kill_rounds(seed, rounds, Harm::LinkCut),
     }
 }
 
-fn kill_rounds(seed: u64, rounds: u32) -> ExitCode {
+fn kill_rounds(seed: u64, rounds: u32, harm: Harm) -> ExitCode {
     println!("seed {seed}, {rounds} rounds");
-    match kill::run(seed, rounds) {
+    match kill::run(seed, rounds, harm) {
         Ok(report) => {
             println!("all holds: {report}");
             ExitCode::SUCCESS
         }
         Err(violation) => {
             println!("{violation}");
-            println!("run it again: make kill-rounds SEED={seed} ROUNDS={rounds}");
+            let target = match harm {
+                Harm::Kill => "kill-rounds",
+                Harm::PowerCut => "power-cuts",
+                Harm::LinkCut => "link-cuts",
+            };
+            println!("run it again: make {target} SEED={seed} ROUNDS={rounds}");
             ExitCode::FAILURE
         }
     }

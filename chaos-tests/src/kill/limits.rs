@@ -11,7 +11,9 @@ pub(super) const GROUPS: u32 = 6;
 /// Accounts that get mail.
 pub(super) const ACCOUNTS: u32 = 20;
 /// In every such round all nodes are killed at once.
-pub(super) const ALL_AT_ONCE_EVERY: u32 = 5;
+pub(super) const ALL_KILLED_EVERY: u32 = 5;
+/// In every such round the power of all nodes is cut at once.
+pub(super) const ALL_WITHOUT_POWER_EVERY: u32 = 2;
 
 /// How long all nodes run before the next kill, in milliseconds.
 pub(super) const UP_MS_MIN: u64 = 200;

@@ -1,7 +1,7 @@
-//! Nodes get killed while mail comes in and is worked on; then every message is asked for at every node.
+//! Nodes get killed, and shelves cut off, while mail comes in and is worked on; then every message is asked for at every node.
 //!
-//! A round kills a random node with SIGKILL, in every fifth round all at once, and starts it again. Meanwhile clients
-//! deliver over SMTP at n1, over LMTP at n2 and append over IMAP at n3, or where they find a node that is up; others
+//! A round kills a node and starts it again, or cuts its power, or cuts the link of one of its shelves and returns it.
+//! Meanwhile clients deliver over SMTP at n1, over LMTP at n2 and append over IMAP at n3, or where they find a node that is up; others
 //! flag, move and remove messages over IMAP and POP3. What must hold is in [`ledger`].
 //!
 //! Everything random is drawn from one seed; when what happens is up to the machine, so that a seed makes a schedule and
@@ -26,9 +26,10 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
-use self::limits::{ACCOUNTS, ALL_AT_ONCE_EVERY, DOWN_MS_MAX, GROUPS, LOOKS, NODES, SHELVES, UP_MS_MAX, UP_MS_MIN};
+use self::limits::{ACCOUNTS, DOWN_MS_MAX, GROUPS, LOOKS, NODES, SHELVES, UP_MS_MAX, UP_MS_MIN};
 use self::witness::Witness;
 use self::world::{Counts, Visit, World};
+use crate::fault_fs::{Fault, LinkError, Loss, Lost};
 use crate::process::{Cluster, Shape};
 
 /// What must never be, and was. The text says what, where and when.
@@ -41,6 +42,10 @@ pub struct Violation(String);
 pub struct Report {
     /// Nodes killed.
     pub kills: usize,
+    /// Links of shelves cut.
+    pub cuts: usize,
+    /// What power cuts took.
+    pub lost: Lost,
     /// What clients did and met.
     pub counts: Counts,
     /// The longest that a session at a node that lived has waited for a reply while another node was down.
@@ -54,13 +59,27 @@ impl fmt::Display for Report {
         let ms = |duration: Duration| duration.as_millis();
         write!(
             f,
-            "{} kills; {}; longest pause {} ms, longest restart {} ms",
+            "{} kills, {} links cut, {} blocks and {} names lost; {}; longest pause {} ms, longest restart {} ms",
             self.kills,
+            self.cuts,
+            self.lost.blocks,
+            self.lost.names,
             self.counts,
             ms(self.longest_pause),
             ms(self.longest_restart)
         )
     }
+}
+
+/// What is done in each round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Harm {
+    /// A node is killed with SIGKILL, in every fifth round all are: what they have written is there.
+    Kill,
+    /// The power of a node is cut, in every second round of all: what they have not synced is lost, all of it or some.
+    PowerCut,
+    /// The link of a shelf is cut, and comes back.
+    LinkCut,
 }
 
 /// Runs `rounds` rounds on a cluster of its own.
@@ -70,14 +89,18 @@ impl fmt::Display for Report {
 ///
 /// # Panics
 /// When the cluster cannot be run at all.
-pub fn run(seed: u64, rounds: u32) -> Result<Report, Violation> {
-    let mut cluster = Cluster::start(Shape {
+pub fn run(seed: u64, rounds: u32, harm: Harm) -> Result<Report, Violation> {
+    let shape = Shape {
         nodes: NODES,
         shelves: SHELVES,
         groups: GROUPS,
         accounts: ACCOUNTS,
-    });
-    let world = World::new(&cluster, seed);
+    };
+    let mut cluster = match harm {
+        Harm::Kill => Cluster::start(shape),
+        Harm::PowerCut | Harm::LinkCut => Cluster::start_on_mounts(shape, seed),
+    };
+    let world = World::new(&cluster, seed, harm);
     let mut report = Report::default();
     let raged = thread::scope(|scope| {
         let workers = sender::start(scope, &world)
@@ -127,18 +150,22 @@ fn rage(world: &World, cluster: &mut Cluster, rounds: u32, report: &mut Report) 
     for round in 1..=rounds {
         world.begin_round(round);
         let all: Vec<u16> = cluster.nodes().collect();
-        let victims = match round % ALL_AT_ONCE_EVERY {
-            0 => all,
-            _ => all.sample(&mut rng, 1).copied().collect(),
+        let victims = match world.kills_all(round) {
+            true => all,
+            false => all.sample(&mut rng, 1).copied().collect(),
         };
         pause(&mut rng, UP_MS_MIN..UP_MS_MAX);
+        if world.harm == Harm::LinkCut {
+            cut_link(world, cluster, &mut witnesses, victims[0], &mut rng, report)?;
+        }
         victims.iter().for_each(|node| world.falls(*node));
-        cluster.kill_all(&victims);
+        match world.harm {
+            Harm::Kill | Harm::LinkCut => cluster.kill_all(&victims),
+            Harm::PowerCut => report.lost += cluster.cut_power(&victims, loss(&mut rng)),
+        }
         report.kills += victims.len();
         witnesses.retain(|witness| !victims.contains(&witness.node()));
-        for witness in &mut witnesses {
-            report.longest_pause = report.longest_pause.max(witness.look(world, &mut rng)?);
-        }
+        see(world, &mut witnesses, &mut rng, report)?;
         pause(&mut rng, 0..DOWN_MS_MAX);
         let started = Instant::now();
         victims.iter().for_each(|node| cluster.start_node(*node));
@@ -151,16 +178,52 @@ fn rage(world: &World, cluster: &mut Cluster, rounds: u32, report: &mut Report) 
         for node in victims {
             witnesses.extend(Witness::of_node(world, node, &mut rng)?);
         }
-        for _ in 0..LOOKS {
-            look::look(
-                world,
-                Visit::at(world, rng.random_range(1..=NODES)),
-                rng.random_range(1..=ACCOUNTS),
-            )?;
-        }
-        world.verdict()?;
+        look_around(world, &mut rng)?;
     }
     Ok(())
+}
+
+/// Cuts the link of a shelf of a node, sees that nobody is put off for that, and returns the link. The node has to be
+/// started again for the shelf to be used again.
+fn cut_link(
+    world: &World,
+    cluster: &Cluster,
+    witnesses: &mut [Witness],
+    node: u16,
+    rng: &mut StdRng,
+    report: &mut Report,
+) -> Result<(), Violation> {
+    let errors = [LinkError::NotConnected, LinkError::Io, LinkError::Stale];
+    let error = *errors.choose(rng).expect("there are some");
+    let shelf = cluster.shelf(node, rng.random_range(1..=SHELVES));
+    let cut = shelf.inject(Fault::LinkCut(error));
+    report.cuts += 1;
+    see(world, witnesses, rng, report)?;
+    cluster.wait_until_led();
+    look_around(world, rng)?;
+    pause(rng, 0..DOWN_MS_MAX);
+    shelf.end(cut);
+    Ok(())
+}
+
+/// Sessions that were there before are still served.
+fn see(world: &World, witnesses: &mut [Witness], rng: &mut StdRng, report: &mut Report) -> Result<(), Violation> {
+    for witness in witnesses {
+        report.longest_pause = report.longest_pause.max(witness.look(world, rng)?);
+    }
+    Ok(())
+}
+
+/// A few accounts at random nodes hold what they should.
+fn look_around(world: &World, rng: &mut StdRng) -> Result<(), Violation> {
+    for _ in 0..LOOKS {
+        look::look(
+            world,
+            Visit::at(world, rng.random_range(1..=NODES)),
+            rng.random_range(1..=ACCOUNTS),
+        )?;
+    }
+    world.verdict()
 }
 
 /// Asks every node for everything, all at once, and then the cluster for its own opinion.
@@ -185,6 +248,14 @@ fn scan(world: &World, cluster: &Cluster) -> Result<(), Violation> {
             String::from_utf8_lossy(&check.stdout),
             String::from_utf8_lossy(&check.stderr)
         ))),
+    }
+}
+
+/// What a power cut takes.
+fn loss(rng: &mut StdRng) -> Loss {
+    match rng.random() {
+        true => Loss::Everything,
+        false => Loss::Some { seed: rng.random() },
     }
 }
 

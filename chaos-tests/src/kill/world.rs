@@ -12,9 +12,9 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 
-use super::Violation;
 use super::ledger::Ledger;
-use super::limits::{ACCOUNTS, ALL_AT_ONCE_EVERY, DRAIN_WITHIN};
+use super::limits::{ACCOUNTS, ALL_KILLED_EVERY, ALL_WITHOUT_POWER_EVERY, DRAIN_WITHIN};
+use super::{Harm, Violation};
 use crate::process::Cluster;
 use crate::process::client::{Dialect, Imap, Pop3, Smtp, Trouble};
 
@@ -113,6 +113,7 @@ impl Node {
 /// See the module.
 pub(super) struct World {
     pub(super) seed: u64,
+    pub(super) harm: Harm,
     pub(super) ledger: Ledger,
     nodes: Vec<Node>,
     round: AtomicU32,
@@ -135,20 +136,21 @@ pub(super) fn user(account: u32) -> String {
 }
 
 impl World {
-    pub(super) fn new(cluster: &Cluster, seed: u64) -> Self {
+    pub(super) fn new(cluster: &Cluster, seed: u64, harm: Harm) -> Self {
         let node = |node| Node::with_ports(|standard_port| cluster.port(node, standard_port));
-        Self::of_nodes(cluster.nodes().map(node).collect(), seed)
+        Self::of_nodes(cluster.nodes().map(node).collect(), seed, harm)
     }
 
     /// With one node, where nobody listens.
     #[cfg(test)]
     pub(super) fn nowhere() -> Self {
-        Self::of_nodes(vec![Node::with_ports(|_| 0)], 1)
+        Self::of_nodes(vec![Node::with_ports(|_| 0)], 1, Harm::Kill)
     }
 
-    fn of_nodes(nodes: Vec<Node>, seed: u64) -> Self {
+    fn of_nodes(nodes: Vec<Node>, seed: u64, harm: Harm) -> Self {
         Self {
             seed,
+            harm,
             ledger: Ledger::new(ACCOUNTS),
             nodes,
             round: AtomicU32::new(0),
@@ -263,10 +265,20 @@ impl World {
         Ok(())
     }
 
+    /// Whether all nodes are killed at once in a round.
+    pub(super) fn kills_all(&self, round: u32) -> bool {
+        let every = match self.harm {
+            Harm::Kill => ALL_KILLED_EVERY,
+            Harm::PowerCut => ALL_WITHOUT_POWER_EVERY,
+            Harm::LinkCut => return false,
+        };
+        round > 0 && round.is_multiple_of(every)
+    }
+
     /// Whether groups may have been without a majority when a command began that ends now.
     fn may_be_put_off(&self) -> bool {
         let round = self.round();
-        round >= ALL_AT_ONCE_EVERY && round % ALL_AT_ONCE_EVERY <= 1
+        self.kills_all(round) || self.kills_all(round.saturating_sub(1))
     }
 }
 

@@ -1,5 +1,6 @@
 //! A cluster that runs: its directory, its ports, its demo, and those of its nodes that were started by hand.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -20,6 +21,7 @@ use tempfile::TempDir;
 use super::limits::{GREET_WITHIN, LOG_LINES, LOOK_EVERY, PATIENCE, START_WITHIN, STOP_WITHIN};
 use super::ports::Ports;
 use super::programs::Programs;
+use crate::fault_fs::{Calls, Fault, FaultId, Loss, Lost, Mount};
 
 /// How large a cluster is.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +63,8 @@ pub struct Cluster {
     demo: Option<Demo>,
     /// Started by hand, by the number of their node.
     children: Vec<(u16, Child)>,
+    /// By node and shelf, where the shelves are on mounts.
+    mounts: BTreeMap<(u16, u16), Mount>,
 }
 
 impl Cluster {
@@ -79,9 +83,74 @@ impl Cluster {
             ports: Ports::take(shape.nodes),
             demo: None,
             children: Vec::new(),
+            mounts: BTreeMap::new(),
         };
         cluster.start_demo();
         cluster
+    }
+
+    /// The same with every shelf on a mount of its own, on which things can go wrong. The shelves are made on ordinary
+    /// directories; then these become what is behind the mounts.
+    ///
+    /// # Panics
+    /// When the cluster does not get ready, or nothing can be mounted.
+    #[must_use]
+    pub fn start_on_mounts(shape: Shape, seed: u64) -> Self {
+        let mut cluster = Self::start(shape);
+        let ended = cluster.stop();
+        assert!(ended.iter().all(ExitStatus::success), "{ended:?}");
+        for node in cluster.nodes() {
+            for shelf in 1..=shape.shelves {
+                let at = cluster.node_dir(node).join(format!("shelf{shelf}"));
+                let behind = cluster.dir.join(format!("behind-n{node}-shelf{shelf}"));
+                fs::create_dir(&behind).expect("a directory can be made");
+                fs::rename(&at, behind.join("files")).expect("it is on the same disk");
+                fs::create_dir(&at).expect("a directory can be made");
+                let seed = seed ^ (u64::from(node) << 32) ^ (u64::from(shelf) << 48);
+                let mount = Mount::new(&behind, &at, seed).expect("it can be mounted");
+                cluster.mounts.insert((node, shelf), mount);
+            }
+        }
+        cluster.start_demo();
+        cluster
+    }
+
+    /// The mount that a shelf is on.
+    ///
+    /// # Panics
+    /// When there is no such shelf, or the shelves are on no mounts.
+    #[must_use]
+    pub fn shelf(&self, node: u16, shelf: u16) -> &Mount {
+        let mount = self.mounts.get(&(node, shelf));
+        mount.unwrap_or_else(|| panic!("no mount for shelf {shelf} of n{node}"))
+    }
+
+    /// The mounts of some nodes.
+    fn mounts(&self, nodes: &[u16]) -> impl Iterator<Item = &Mount> {
+        let mounts = self.mounts.iter().filter(|((node, _), _)| nodes.contains(node));
+        mounts.map(|(_, mount)| mount)
+    }
+
+    /// Cuts the power of some nodes at one instant, and returns once they are gone, with what was lost: from that instant on
+    /// nothing reaches their shelves, and what is not durable there by then is lost. What else is wrong with the shelves
+    /// stays.
+    ///
+    /// # Panics
+    /// When one of them does not run, or the shelves are on no mounts.
+    pub fn cut_power(&mut self, nodes: &[u16], loss: Loss) -> Lost {
+        assert!(self.mounts(nodes).next().is_some(), "there are no mounts");
+        let calls = Calls::All;
+        let stand_still = |mount: &Mount| mount.inject(Fault::Hang { calls, lasting: None });
+        let still: Vec<FaultId> = self.mounts(nodes).map(stand_still).collect();
+        self.kill_all(nodes);
+        let mut lost = Lost::default();
+        for (mount, still) in self.mounts(nodes).zip(still) {
+            lost += mount
+                .lose_unsynced(loss)
+                .expect("what is behind a mount can be written");
+            mount.end(still);
+        }
+        lost
     }
 
     /// Runs the demo on the cluster's directory, after [`Self::stop`], and returns its `ready` line.
@@ -189,7 +258,11 @@ impl Cluster {
             kill(pid, Signal::SIGKILL).expect("it runs");
         }
         for node in nodes {
-            wait_for(&format!("n{node} is gone"), || (!self.is_running(*node)).then_some(()));
+            wait_for(&format!("n{node} is gone"), || {
+                // A process ends when none of its calls hangs any more.
+                self.mounts(nodes).for_each(Mount::let_go);
+                (!self.is_running(*node)).then_some(())
+            });
         }
         self.reap(nodes);
     }
@@ -413,6 +486,8 @@ impl Drop for Cluster {
             let dir = self.keep().display();
             eprintln!("the cluster is kept in {dir}");
         }
+        // A node whose calls hang does not stop.
+        self.mounts.values().for_each(Mount::heal);
         if let Some(demo) = self.demo.take() {
             demo.stop();
         }
@@ -421,6 +496,8 @@ impl Drop for Cluster {
             let _ = child.kill();
             let _ = child.wait();
         }
+        // Before the directory goes that they are in.
+        self.mounts.clear();
     }
 }
 
