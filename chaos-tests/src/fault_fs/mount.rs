@@ -26,10 +26,10 @@ use super::unsynced::{Loss, Lost};
 /// Set on a machine without FUSE, this leaves out the tests that need it.
 pub const EXCEPTION: &str = "HOLDFAST_WITHOUT_FUSE";
 
-/// Why nothing can be mounted here, if there is a reason, and whether the tests that mount may be left out.
+/// Whether file systems can be mounted here. If not, and [`EXCEPTION`] is set, says why.
 ///
 /// # Panics
-/// When there is a reason and [`EXCEPTION`] is not set.
+/// When they cannot, and [`EXCEPTION`] is not set.
 #[must_use]
 pub fn may_mount() -> bool {
     let try_it = || {

@@ -1,8 +1,9 @@
-//! Nodes get killed, and shelves cut off, while mail comes in and is worked on; then every message is asked for at every node.
+//! Nodes get killed, and shelves cut off, while mail comes in and is worked on; then every message is asked for at every
+//! node.
 //!
 //! A round kills a node and starts it again, or cuts its power, or cuts the link of one of its shelves and returns it.
-//! Meanwhile clients deliver over SMTP at n1, over LMTP at n2 and append over IMAP at n3, or where they find a node that is up; others
-//! flag, move and remove messages over IMAP and POP3. What must hold is in [`ledger`].
+//! Meanwhile clients deliver over SMTP at n1, over LMTP at n2 and append over IMAP at n3, or where they find a node that is
+//! up; others flag, move and remove messages over IMAP and POP3. What must hold is in [`ledger`].
 //!
 //! Everything random is drawn from one seed; when what happens is up to the machine, so that a seed makes a schedule and
 //! not a run.
@@ -54,6 +55,19 @@ pub struct Report {
     pub longest_restart: Duration,
 }
 
+impl Report {
+    /// Sees that a run was not about nothing.
+    ///
+    /// # Panics
+    /// When one of `counts` is ten or less.
+    pub fn must_have_done(&self, counts: &[u32]) {
+        assert!(
+            counts.iter().all(|count| *count > 10),
+            "next to nothing was done: {self}"
+        );
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = |duration: Duration| duration.as_millis();
@@ -80,6 +94,18 @@ pub enum Harm {
     PowerCut,
     /// The link of a shelf is cut, and comes back.
     LinkCut,
+}
+
+/// [`run`] as a part of the suite: what the rounds were and what came of them is printed.
+///
+/// # Panics
+/// When something was that must never be, or the cluster cannot be run at all.
+#[must_use]
+pub fn run_in_suite(seed: u64, rounds: u32, harm: Harm) -> Report {
+    println!("seed {seed}, {rounds} rounds");
+    let report = run(seed, rounds, harm).unwrap_or_else(|violation| panic!("{violation}"));
+    println!("{report}");
+    report
 }
 
 /// Runs `rounds` rounds on a cluster of its own.

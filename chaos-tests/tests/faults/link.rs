@@ -11,13 +11,7 @@ fn nothing_acknowledged_is_lost_and_nobody_is_put_off_when_the_link_of_a_shelf_i
     if !may_mount() {
         return;
     }
-    println!("seed {SEED}, {ROUNDS} rounds");
-    let report = kill::run(SEED, ROUNDS, Harm::LinkCut).unwrap_or_else(|violation| panic!("{violation}"));
-    println!("{report}");
+    let report = kill::run_in_suite(SEED, ROUNDS, Harm::LinkCut);
     let counts = &report.counts;
-    let least = [counts.smtp, counts.lmtp, counts.appended, counts.flagged];
-    assert!(
-        least.into_iter().all(|count| count > 10),
-        "next to nothing was done: {report}"
-    );
+    report.must_have_done(&[counts.smtp, counts.lmtp, counts.appended, counts.flagged]);
 }
