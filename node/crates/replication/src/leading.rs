@@ -21,7 +21,7 @@ use crate::types::{GroupTypes, InstantOf, ReplicaPlace};
 /// What is remembered between two looks.
 pub(crate) struct ClockWatch<C: GroupTypes> {
     before: ClockStatus,
-    /// When a group was last seen to have a leader that is in order.
+    /// When a group was last seen to have a leader that is in order, or this clock went off.
     led: HashMap<GroupId, InstantOf<C>>,
     handed_over: HashMap<GroupId, InstantOf<C>>,
 }
@@ -92,7 +92,14 @@ impl<C: GroupTypes> Inner<C> {
     pub(crate) fn keep_to_the_clock(self: &Arc<Self>, watch: &mut ClockWatch<C>) {
         let status = self.clock_status();
         tell(watch.before, status);
-        watch.before = status;
+        let was_off = std::mem::replace(&mut watch.before, status).is_off;
+        if !status.is_off {
+            if was_off {
+                self.all().iter().for_each(|replica| replica.set_campaigns(true));
+            }
+            watch.led.clear();
+            return;
+        }
         let health = self.health.borrow().clone();
         for replica in self.all() {
             let group = replica.group();
@@ -102,8 +109,8 @@ impl<C: GroupTypes> Inner<C> {
                 *led = C::now();
             }
             let leaderless = led.elapsed() >= Duration::from_millis(LEADERLESS_MS);
-            replica.set_campaigns(!status.is_off || leaderless);
-            if !status.is_off || !replica.leads() {
+            replica.set_campaigns(leaderless);
+            if !replica.leads() {
                 continue;
             }
             let retry = Duration::from_millis(HAND_OVER_RETRY_MS);

@@ -38,7 +38,7 @@ use crate::types::{GroupTypes, LogCommand, LogId, ReplicaPlace, StoredMembership
 fn config(group: GroupId) -> Config {
     Config {
         cluster_name: format!("group {group}"),
-        // Falls due with a tick, which is never a little too early for it.
+        // Less than a tick, so that none comes a little too early for it, and more than the half that an odd one comes after.
         heartbeat_interval: HEARTBEAT_MS - TICK_MS / 4,
         election_timeout_min: ELECTION_TIMEOUT_MS_MIN,
         election_timeout_max: ELECTION_TIMEOUT_MS_MAX,

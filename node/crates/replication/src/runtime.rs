@@ -31,14 +31,27 @@ fn origin() -> TokioInstant {
     *ORIGIN.get_or_init(|| TokioInstant::now() - Duration::from_millis(rand::rng().random_range(0..TICK_MS)))
 }
 
-/// When a sleep until `deadline` ends, if it begins at `now`; halfway between two common instants at times, if `is_odd`.
-fn due(origin: TokioInstant, now: TokioInstant, deadline: TokioInstant, is_odd: bool) -> TokioInstant {
+/// When a sleep from `now` until `deadline` ends: a long one at the first instant that is whole steps from `origin`.
+fn due(
+    origin: TokioInstant,
+    now: TokioInstant,
+    deadline: TokioInstant,
+    step: impl FnOnce() -> Duration,
+) -> TokioInstant {
+    // The short ones come with every write, the long ones are looks at timers.
     if deadline < now + Duration::from_millis(SHORT_SLEEP_MS) {
         return deadline;
     }
-    let step_us = u128::from(TICK_MS * if is_odd { 500 } else { 1_000 });
-    let late_us = step_us - (deadline - origin).as_micros() % step_us;
+    let at_us = (deadline - origin).as_micros();
+    let late_us = at_us.next_multiple_of(step().as_micros()) - at_us;
     deadline + Duration::from_micros(u64::try_from(late_us).unwrap_or(0))
+}
+
+/// Time between the instants of which one ends the next sleep: a tick, at times half of it.
+fn next_step() -> Duration {
+    let tick = Duration::from_millis(TICK_MS);
+    let is_odd = rand::rng().random_ratio(1, TICKS_PER_ODD_ONE);
+    if is_odd { tick / 2 } else { tick }
 }
 
 impl AsyncRuntime for NodeRuntime {
@@ -67,8 +80,7 @@ impl AsyncRuntime for NodeRuntime {
     }
 
     fn sleep_until(deadline: Self::Instant) -> Self::Sleep {
-        let is_odd = rand::rng().random_ratio(1, TICKS_PER_ODD_ONE);
-        TokioRuntime::sleep_until(due(origin(), TokioInstant::now(), deadline, is_odd))
+        TokioRuntime::sleep_until(due(origin(), TokioInstant::now(), deadline, next_step))
     }
 
     fn timeout<R, F: Future<Output = R> + OptionalSend>(duration: Duration, future: F) -> Self::Timeout<R, F> {
@@ -104,13 +116,27 @@ mod tests {
     fn long_sleeps_end_together_and_short_ones_in_time() {
         let now = TokioInstant::now();
         let after = |ms| now + Duration::from_millis(ms);
-        let due = |ms, is_odd| due(now, now, after(ms), is_odd);
-        assert_eq!(due(SHORT_SLEEP_MS - 1, false), after(SHORT_SLEEP_MS - 1));
-        for ms in [SHORT_SLEEP_MS, TICK_MS / 2, TICK_MS - 1] {
-            assert_eq!(due(ms, false), after(TICK_MS));
+        let due = |step, ms| due(now, now, after(ms), || Duration::from_millis(step));
+        assert_eq!(due(500, SHORT_SLEEP_MS - 1), after(SHORT_SLEEP_MS - 1));
+        for ms in [SHORT_SLEEP_MS, 250, 499, 500] {
+            assert_eq!(due(500, ms), after(500));
         }
-        assert_eq!(due(3 * TICK_MS + 1, false), after(4 * TICK_MS));
-        assert_eq!(due(TICK_MS / 2 - 1, true), after(TICK_MS / 2));
-        assert_eq!(due(TICK_MS / 2 + 1, true), after(TICK_MS));
+        assert_eq!(due(500, 501), after(1_000));
+        assert_eq!((due(250, 249), due(250, 251)), (after(250), after(500)));
+    }
+
+    #[test]
+    fn no_sleep_ends_early() {
+        let now = TokioInstant::now();
+        let deadline = now + Duration::from_millis(500) + Duration::from_nanos(1);
+        assert!(due(now, now, deadline, || Duration::from_millis(500)) >= deadline);
+    }
+
+    #[test]
+    fn a_step_is_a_tick_or_half_of_one() {
+        let tick = Duration::from_millis(TICK_MS);
+        let steps: Vec<_> = (0..1_000).map(|_| next_step()).collect();
+        assert!(steps.contains(&tick) && steps.contains(&(tick / 2)));
+        assert!(steps.iter().all(|step| [tick, tick / 2].contains(step)));
     }
 }
